@@ -1,0 +1,67 @@
+# One target a folder. A wrong edge between folders then fails to link, and
+# the include root is the repository: #include "storage/job_store.h".
+
+# attune_library(NAME [TORCH] SOURCES … [PUBLIC targets …] [PRIVATE targets …])
+# TORCH: compiled with LibTorch's precompiled header.
+function(attune_library name)
+  cmake_parse_arguments(ARG "TORCH" "" "SOURCES;PUBLIC;PRIVATE" ${ARGN})
+  add_library(${name} STATIC ${ARG_SOURCES})
+  target_include_directories(${name} PUBLIC ${PROJECT_SOURCE_DIR})
+  target_link_libraries(${name} PUBLIC ${ARG_PUBLIC} PRIVATE ${ARG_PRIVATE})
+  if(ARG_TORCH)
+    attune_use_torch(${name})
+  endif()
+endfunction()
+
+# attune_binary(NAME [TORCH] SOURCES … LINK targets …)
+function(attune_binary name)
+  cmake_parse_arguments(ARG "TORCH" "" "SOURCES;LINK" ${ARGN})
+  add_executable(${name} ${ARG_SOURCES})
+  target_link_libraries(${name} PRIVATE ${ARG_LINK})
+  if(ARG_TORCH)
+    attune_use_torch(${name})
+  endif()
+endfunction()
+
+# attune_test(NAME [TORCH] SOURCES … LINK targets …)
+# One test program a folder; each case is a ctest test NAME.Suite.Case.
+function(attune_test name)
+  cmake_parse_arguments(ARG "TORCH" "" "SOURCES;LINK" ${ARGN})
+  add_executable(${name} ${ARG_SOURCES})
+  target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR})
+  target_link_libraries(${name} PRIVATE ${ARG_LINK} GTest::gmock_main)
+  set_target_properties(${name} PROPERTIES
+    RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+  if(ARG_TORCH)
+    attune_use_torch(${name})
+  endif()
+  gtest_discover_tests(${name} TEST_PREFIX ${name}. DISCOVERY_MODE PRE_TEST
+    PROPERTIES TIMEOUT 300 SKIP_REGULAR_EXPRESSION "\\[  SKIPPED \\]")
+endfunction()
+
+# Every file that sees LibTorch shares one precompiled header.
+function(attune_use_torch name)
+  target_link_libraries(${name} PRIVATE LibTorch::cpu)
+  target_precompile_headers(${name} REUSE_FROM attune_torch_headers)
+endfunction()
+
+# attune_embed(NAME FILE SYMBOL): a library that holds FILE's bytes between
+# the symbols SYMBOL_begin and SYMBOL_end.
+function(attune_embed name file symbol)
+  set(assembly ${CMAKE_CURRENT_BINARY_DIR}/${name}.s)
+  file(CONFIGURE OUTPUT ${assembly} @ONLY CONTENT [[
+.section .rodata
+.global @symbol@_begin
+.global @symbol@_end
+.balign 16
+@symbol@_begin:
+.incbin "@file@"
+@symbol@_end:
+.byte 0
+.section .note.GNU-stack,"",%progbits
+]])
+  enable_language(ASM)
+  add_library(${name} STATIC ${assembly})
+  set_source_files_properties(${assembly} PROPERTIES OBJECT_DEPENDS ${file})
+  set_target_properties(${name} PROPERTIES LINKER_LANGUAGE C)
+endfunction()
