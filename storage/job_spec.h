@@ -1,0 +1,88 @@
+// What a job is asked to do, with every default filled in. Plain values: the
+// services translate them from and to attune.v1, SQLite keeps them as JSON.
+
+#ifndef ATTUNE_STORAGE_JOB_SPEC_H_
+#define ATTUNE_STORAGE_JOB_SPEC_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace attune::storage {
+
+struct DpoOptions {
+  double beta = 1;             // β > 0
+  double kl_weight = 1;        // λ ≥ 0
+  double label_smoothing = 0;  // ε in [0, 0.5)
+
+  friend bool operator==(const DpoOptions&, const DpoOptions&) = default;
+};
+
+struct InfoNceOptions {
+  double kl_weight = 0;  // λ ≥ 0
+
+  friend bool operator==(const InfoNceOptions&,
+                         const InfoNceOptions&) = default;
+};
+
+using ObjectiveOptions = std::variant<DpoOptions, InfoNceOptions>;
+
+enum class OptimizerKind { kAdamax = 1, kAdamW = 2 };
+enum class Schedule { kCosine = 1, kConstant = 2 };
+
+struct OptimizerOptions {
+  OptimizerKind kind = OptimizerKind::kAdamax;
+  double learning_rate = 2e-5;
+  double weight_decay = 0;
+  double warmup_ratio = 0;
+  Schedule schedule = Schedule::kCosine;
+
+  friend bool operator==(const OptimizerOptions&,
+                         const OptimizerOptions&) = default;
+};
+
+struct TrainSpec {
+  std::string dataset;
+  std::string base;  // NAME:N
+  std::string output_model;
+  ObjectiveOptions objective;
+  OptimizerOptions optimizer;
+  // Exactly one of the two is set.
+  std::optional<int32_t> epochs;
+  std::optional<int64_t> steps;
+  int32_t batch_size = 512;
+  int32_t micro_batch_size = 0;  // 0: batch_size
+  int64_t seed = 0;
+  bool freeze_logit_scale = false;
+  bool average = true;
+  std::optional<int64_t> checkpoint_every;  // steps; unset: every epoch
+  std::string eval_dataset;                 // "": none
+  bool truncate = false;
+
+  friend bool operator==(const TrainSpec&, const TrainSpec&) = default;
+};
+
+struct EvaluateSpec {
+  std::string dataset;
+  std::string model;    // NAME:N
+  std::string against;  // NAME:N or ""
+  std::vector<std::string> templates;
+  bool truncate = false;
+
+  friend bool operator==(const EvaluateSpec&, const EvaluateSpec&) = default;
+};
+
+// Decode every image of the dataset once.
+struct ValidateSpec {
+  std::string dataset;
+
+  friend bool operator==(const ValidateSpec&, const ValidateSpec&) = default;
+};
+
+using JobSpec = std::variant<TrainSpec, EvaluateSpec, ValidateSpec>;
+
+}  // namespace attune::storage
+
+#endif  // ATTUNE_STORAGE_JOB_SPEC_H_
