@@ -22,7 +22,10 @@ constexpr char kRecordSeparator = '\x1e';
 
 absl::Status Error(absl::StatusCode code, absl::string_view reason,
                    absl::string_view message) {
-  absl::Status status(code, message);
+  return WithReason(absl::Status(code, message), reason);
+}
+
+absl::Status WithReason(absl::Status status, absl::string_view reason) {
   status.SetPayload(kReasonUrl, absl::Cord(reason));
   return status;
 }
@@ -39,8 +42,13 @@ absl::Status InvalidFields(absl::string_view reason,
   if (violations.size() > 1) {
     absl::StrAppend(&message, " (and ", violations.size() - 1, " more)");
   }
-  absl::Status status =
-      Error(absl::StatusCode::kInvalidArgument, reason, message);
+  return WithErrorFields(
+      Error(absl::StatusCode::kInvalidArgument, reason, message), violations);
+}
+
+absl::Status WithErrorFields(absl::Status status,
+                             const std::vector<FieldViolation>& violations) {
+  if (violations.empty()) return status;
   status.SetPayload(kFieldsUrl,
                     absl::Cord(absl::StrJoin(
                         violations, std::string(1, kRecordSeparator),

@@ -41,6 +41,13 @@ absl::Status InvalidFields(absl::string_view reason,
 // NOT_FOUND, reason "NOT_FOUND": `what` is "job", "dataset" …
 absl::Status NotFound(absl::string_view what, absl::string_view name);
 
+// The same error with a reason.
+absl::Status WithReason(absl::Status status, absl::string_view reason);
+
+// The same error naming these fields; without any, the same error.
+absl::Status WithErrorFields(absl::Status status,
+                             const std::vector<FieldViolation>& violations);
+
 // The same error with a delay after which trying again makes sense.
 absl::Status WithRetryDelay(absl::Status status, absl::Duration delay);
 

@@ -30,6 +30,16 @@ TEST(Error, FieldsComeBackInOrder) {
   EXPECT_EQ(ErrorFields(status), fields);
 }
 
+TEST(Error, ReasonAndFieldsCanBeAddedToAForeignStatus) {
+  const std::vector<FieldViolation> fields = {{"a", "is wrong"}};
+  const absl::Status status = WithErrorFields(
+      WithReason(absl::InvalidArgumentError("as it was"), "BAD"), fields);
+  EXPECT_EQ(status.message(), "as it was");
+  EXPECT_EQ(ErrorReason(status), "BAD");
+  EXPECT_EQ(ErrorFields(status), fields);
+  EXPECT_TRUE(ErrorFields(WithErrorFields(status, {})) == fields);
+}
+
 TEST(Error, TheRetryDelayComesBack) {
   const absl::Status status =
       WithRetryDelay(Error(absl::StatusCode::kUnavailable, "DRAINING", "bye"),
