@@ -39,8 +39,15 @@ function(attune_test name)
     PROPERTIES TIMEOUT 300 SKIP_REGULAR_EXPRESSION "\\[  SKIPPED \\]")
 endfunction()
 
-# Every file that sees LibTorch shares one precompiled header.
+# Every file that sees LibTorch shares one precompiled header, which the
+# compiler takes only for the settings that it was made with: programs are
+# compiled with -fPIC, as libraries are, not with -fPIE.
 function(attune_use_torch name)
+  get_target_property(_type ${name} TYPE)
+  if(_type STREQUAL EXECUTABLE)
+    set_target_properties(${name} PROPERTIES POSITION_INDEPENDENT_CODE OFF)
+    target_compile_options(${name} PRIVATE -fPIC)
+  endif()
   target_link_libraries(${name} PRIVATE LibTorch::cpu)
   target_precompile_headers(${name} REUSE_FROM attune_torch_headers)
 endfunction()
