@@ -31,11 +31,13 @@ struct Example {
   int64_t id = 0;  // from 1 within the dataset, in order of upload
   ExampleKind kind = ExampleKind::kClean;
   std::string image_digest;
+  int64_t image_size_bytes = 0;
   // Pair: preferred and rejected. Labelled: label and attack ("" for none).
   // Caption: caption. Clean: both empty.
   std::string text;
   std::string other_text;
   std::string clean_image_digest;  // pair only; "" for none
+  int64_t clean_image_size_bytes = 0;
   Attributes attributes;
   Attributes caption_attributes;  // caption only
 };

@@ -28,22 +28,22 @@ class DatasetStore {
   virtual ~DatasetStore() = default;
   // ALREADY_EXISTS when the name is taken.
   virtual absl::Status Insert(const Dataset& dataset) = 0;
-  // NOT_FOUND. Overwrites everything but the name and the example counts.
+  // NOT_FOUND. Overwrites everything but the name, the example counts and the
+  // image bytes.
   virtual absl::Status Update(const Dataset& dataset) = 0;
   virtual absl::StatusOr<Dataset> Get(absl::string_view name) const = 0;
   // In order of name, after `after` ("" for the first page).
   virtual absl::StatusOr<std::vector<Dataset>> List(absl::string_view after,
                                                     int limit) const = 0;
-  // Gives ids from the last one on and keeps counts and image bytes.
-  // `image_sizes[i]` is the size of example i's image, its twin included.
+  // Gives ids from the last one on and keeps counts and image bytes, each
+  // distinct image counted once. NOT_FOUND.
   virtual absl::Status AddExamples(absl::string_view dataset,
-                                   absl::Span<const Example> examples,
-                                   absl::Span<const int64_t> image_sizes) = 0;
+                                   absl::Span<const Example> examples) = 0;
   virtual absl::StatusOr<std::vector<Example>> ListExamples(
       absl::string_view dataset, int64_t after_id, int limit) const = 0;
   virtual absl::Status DeleteExamples(absl::string_view dataset,
                                       absl::Span<const int64_t> ids) = 0;
-  // The distinct texts of its examples, sorted.
+  // The distinct texts of its examples, captions and attacks included, sorted.
   virtual absl::StatusOr<std::vector<std::string>> DistinctTexts(
       absl::string_view dataset, int limit) const = 0;
   // With its examples. NOT_FOUND.
