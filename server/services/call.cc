@@ -1,0 +1,93 @@
+#include "server/services/call.h"
+
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "common/error.h"
+
+namespace attune::services {
+namespace {
+
+constexpr absl::Duration kRetryAfterDraining = absl::Seconds(1);
+
+}  // namespace
+
+void Drain::Start() {
+  absl::MutexLock lock(&mutex_);
+  started_.store(true);
+  for (auto& [id, listener] : listeners_) listener();
+  listeners_.clear();
+}
+
+int64_t Drain::AddListener(std::function<void()> listener) {
+  absl::MutexLock lock(&mutex_);
+  const int64_t id = next_id_++;
+  if (started_.load()) {
+    listener();
+  } else {
+    listeners_.emplace(id, std::move(listener));
+  }
+  return id;
+}
+
+void Drain::RemoveListener(int64_t id) {
+  absl::MutexLock lock(&mutex_);
+  listeners_.erase(id);
+}
+
+absl::Status AdmitCall(const CallEnvironment& environment,
+                       const grpc::CallbackServerContext& context,
+                       size_t request_bytes, size_t limit_bytes) {
+  if (environment.drain->started()) return DrainingError();
+  if (CallDeadline(context) <= absl::Now()) {
+    return absl::DeadlineExceededError("the deadline had passed already");
+  }
+  if (request_bytes > limit_bytes) {
+    return Error(absl::StatusCode::kResourceExhausted, "MESSAGE_TOO_LARGE",
+                 absl::StrCat("the request has ", request_bytes,
+                              " bytes, more than the ", limit_bytes,
+                              " that this call accepts"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Time CallDeadline(const grpc::CallbackServerContext& context) {
+  const auto deadline = context.deadline();
+  if (deadline == std::chrono::system_clock::time_point::max()) {
+    return absl::InfiniteFuture();
+  }
+  return absl::FromChrono(deadline);
+}
+
+absl::Status DrainingError() {
+  return WithRetryDelay(
+      Error(absl::StatusCode::kUnavailable, "DRAINING",
+            "the server is stopping: try again when it is back"),
+      kRetryAfterDraining);
+}
+
+absl::string_view CodeName(absl::StatusCode code) {
+  static const auto* const kNames = [] {
+    auto* names = new std::map<absl::StatusCode, std::string>;
+    for (int i = 0; i <= static_cast<int>(absl::StatusCode::kUnauthenticated);
+         ++i) {
+      const auto code = static_cast<absl::StatusCode>(i);
+      names->emplace(code, absl::StatusCodeToString(code));
+    }
+    return names;
+  }();
+  const auto found = kNames->find(code);
+  return found == kNames->end() ? absl::string_view("UNKNOWN") : found->second;
+}
+
+CallTimer::CallTimer(const CallEnvironment& environment, CallName name)
+    : metrics_(environment.metrics), name_(name), start_(absl::Now()) {}
+
+void CallTimer::Ended(absl::StatusCode code) const {
+  metrics_->CallEnded(name_.service, name_.method, CodeName(code),
+                      absl::Now() - start_);
+}
+
+}  // namespace attune::services

@@ -1,0 +1,92 @@
+// What every RPC handler needs around its body: draining, deadlines, limits
+// and the figures of the call.
+
+#ifndef ATTUNE_SERVER_SERVICES_CALL_H_
+#define ATTUNE_SERVER_SERVICES_CALL_H_
+
+#include <grpcpp/server_context.h>
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "common/grpc/channel.h"
+#include "server/core/executor.h"
+#include "server/core/metrics.h"
+
+namespace attune::services {
+
+// Whether the server has begun to stop. Thread-safe.
+class Drain {
+ public:
+  // New calls are refused from now on, and listeners are told, on this thread.
+  void Start();
+  bool started() const { return started_.load(std::memory_order_relaxed); }
+
+  // `listener` runs once when draining starts, at once if it has started. It
+  // must not block, nor call Drain. For streams that would not end by
+  // themselves; a listener goes with RemoveListener, which waits while
+  // listeners run.
+  int64_t AddListener(std::function<void()> listener);
+  void RemoveListener(int64_t id);
+
+ private:
+  std::atomic<bool> started_ = false;
+  absl::Mutex mutex_;
+  int64_t next_id_ ABSL_GUARDED_BY(mutex_) = 1;
+  std::map<int64_t, std::function<void()>> listeners_ ABSL_GUARDED_BY(mutex_);
+};
+
+// What services share. The objects outlive every call.
+struct CallEnvironment {
+  core::Executor* executor = nullptr;
+  core::Metrics* metrics = nullptr;
+  const Drain* drain = nullptr;
+};
+
+// Labels of the figures; constants, such as "ModelService" and "GetModel".
+struct CallName {
+  absl::string_view service;
+  absl::string_view method;
+};
+
+// Whether a call may begin: UNAVAILABLE, reason DRAINING; DEADLINE_EXCEEDED
+// when its deadline is past; RESOURCE_EXHAUSTED, reason MESSAGE_TOO_LARGE,
+// when the request has more than `limit_bytes`.
+absl::Status AdmitCall(const CallEnvironment& environment,
+                       const grpc::CallbackServerContext& context,
+                       size_t request_bytes, size_t limit_bytes);
+
+// The deadline of the call, absl::InfiniteFuture without one.
+absl::Time CallDeadline(const grpc::CallbackServerContext& context);
+
+// UNAVAILABLE, reason DRAINING, with a delay after which another try makes
+// sense.
+absl::Status DrainingError();
+
+// The canonical name of a code, such as "NOT_FOUND".
+absl::string_view CodeName(absl::StatusCode code);
+
+// Reports one call when it ends.
+class CallTimer {
+ public:
+  CallTimer(const CallEnvironment& environment, CallName name);
+  // REQUIRES: called once.
+  void Ended(absl::StatusCode code) const;
+
+ private:
+  core::Metrics* metrics_;
+  CallName name_;
+  absl::Time start_;
+};
+
+}  // namespace attune::services
+
+#endif  // ATTUNE_SERVER_SERVICES_CALL_H_
