@@ -67,7 +67,6 @@ function(attune_embed name file symbol)
 .byte 0
 .section .note.GNU-stack,"",%progbits
 ]])
-  enable_language(ASM)
   add_library(${name} STATIC ${assembly})
   set_source_files_properties(${assembly} PROPERTIES OBJECT_DEPENDS ${file})
   set_target_properties(${name} PROPERTIES LINKER_LANGUAGE C)

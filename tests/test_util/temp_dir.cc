@@ -16,7 +16,7 @@ TempDir::~TempDir() {
 }
 
 std::string TempDir::File(absl::string_view name) const {
-  return (path_ / name).string();
+  return (path_ / std::string(name)).string();
 }
 
 }  // namespace attune::test
