@@ -31,7 +31,7 @@ if(ATTUNE_WITH_LIBTORCH)
   # The header that LibTorch's users share, compiled once.
   file(WRITE ${CMAKE_BINARY_DIR}/torch_headers.cc "")
   add_library(attune_torch_headers STATIC ${CMAKE_BINARY_DIR}/torch_headers.cc)
-  target_link_libraries(attune_torch_headers PRIVATE LibTorch::LibTorch)
+  target_link_libraries(attune_torch_headers PRIVATE LibTorch::cpu)
   target_precompile_headers(attune_torch_headers PRIVATE
     <torch/types.h> <torch/csrc/autograd/function.h>)
 endif()

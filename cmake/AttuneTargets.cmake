@@ -48,7 +48,7 @@ function(attune_use_torch name)
     set_target_properties(${name} PROPERTIES POSITION_INDEPENDENT_CODE OFF)
     target_compile_options(${name} PRIVATE -fPIC)
   endif()
-  target_link_libraries(${name} PRIVATE LibTorch::LibTorch)
+  target_link_libraries(${name} PRIVATE LibTorch::cpu)
   target_precompile_headers(${name} REUSE_FROM attune_torch_headers)
 endfunction()
 

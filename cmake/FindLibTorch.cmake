@@ -1,6 +1,6 @@
 # LibTorch out of the PyPI wheel that deploy/install_dependencies.sh unpacks.
 #
-# LibTorch::LibTorch   headers, libtorch_cpu and libc10; with ATTUNE_CUDA
+# LibTorch::cpu   headers, libtorch_cpu and libc10; with ATTUNE_CUDA
 #                      libtorch_cuda too
 #
 # PyTorch's own find_package(Torch) needs a CUDA toolkit even for CPU code.
@@ -18,16 +18,16 @@ include(FindPackageHandleStandardArgs)
 find_package_handle_standard_args(LibTorch REQUIRED_VARS
   LibTorch_INCLUDE_DIR LibTorch_CPU_LIBRARY LibTorch_C10_LIBRARY)
 
-if(LibTorch_FOUND AND NOT TARGET LibTorch::LibTorch)
-  add_library(LibTorch::LibTorch INTERFACE IMPORTED)
+if(LibTorch_FOUND AND NOT TARGET LibTorch::cpu)
+  add_library(LibTorch::cpu INTERFACE IMPORTED)
   # -idirafter: PyTorch carries headers of other libraries, and the system's
   # must win.
-  target_compile_options(LibTorch::LibTorch INTERFACE
+  target_compile_options(LibTorch::cpu INTERFACE
     "$<$<COMPILE_LANGUAGE:CXX>:SHELL:-idirafter ${LibTorch_ROOT}/include>"
     "$<$<COMPILE_LANGUAGE:CXX>:SHELL:-idirafter ${LibTorch_ROOT}/include/torch/csrc/api/include>")
-  target_link_libraries(LibTorch::LibTorch INTERFACE
+  target_link_libraries(LibTorch::cpu INTERFACE
     ${LibTorch_CPU_LIBRARY} ${LibTorch_C10_LIBRARY} Threads::Threads)
-  target_link_options(LibTorch::LibTorch INTERFACE
+  target_link_options(LibTorch::cpu INTERFACE
     -Wl,-rpath,${LibTorch_ROOT}/lib -Wl,-rpath-link,${LibTorch_ROOT}/lib)
   if(ATTUNE_CUDA)
     find_library(LibTorch_CUDA_LIBRARY torch_cuda NO_DEFAULT_PATH REQUIRED
@@ -35,8 +35,8 @@ if(LibTorch_FOUND AND NOT TARGET LibTorch::LibTorch)
     # Nothing names a symbol of libtorch_cuda: it registers its kernels when it
     # is loaded, so the linker must keep it. The driver's libcuda.so.1 may be
     # missing where this is linked.
-    target_link_libraries(LibTorch::LibTorch INTERFACE
+    target_link_libraries(LibTorch::cpu INTERFACE
       -Wl,--no-as-needed ${LibTorch_CUDA_LIBRARY} -Wl,--as-needed)
-    target_link_options(LibTorch::LibTorch INTERFACE -Wl,--allow-shlib-undefined)
+    target_link_options(LibTorch::cpu INTERFACE -Wl,--allow-shlib-undefined)
   endif()
 endif()
