@@ -1,0 +1,91 @@
+#include "worker/transport/metrics_reporter.h"
+
+#include <utility>
+
+#include "worker/transport/retry.h"
+
+namespace attune::transport {
+
+MetricsReporter::MetricsReporter(ServerConnection& connection,
+                                 std::string lease_token, Options options)
+    : connection_(connection),
+      lease_token_(std::move(lease_token)),
+      options_(options),
+      thread_([this] { Run(); }) {}
+
+MetricsReporter::~MetricsReporter() {
+  {
+    absl::MutexLock lock(&mutex_);
+    ending_ = true;
+  }
+  thread_.join();
+}
+
+void MetricsReporter::SetTotalSteps(int64_t total_steps) {
+  absl::MutexLock lock(&mutex_);
+  total_steps_ = total_steps;
+}
+
+void MetricsReporter::Add(v1::MetricRow row) {
+  absl::MutexLock lock(&mutex_);
+  if (status_.ok()) rows_.push_back(std::move(row));
+}
+
+absl::Status MetricsReporter::Flush() {
+  absl::MutexLock lock(&mutex_);
+  flush_ = true;
+  const auto done = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return (rows_.empty() && !sending_) || !status_.ok();
+  };
+  mutex_.Await(absl::Condition(&done));
+  flush_ = false;
+  return status_;
+}
+
+absl::Status MetricsReporter::status() const {
+  absl::MutexLock lock(&mutex_);
+  return status_;
+}
+
+bool MetricsReporter::Due() const {
+  return ending_ || (flush_ && !rows_.empty()) ||
+         static_cast<int>(rows_.size()) >= options_.max_rows;
+}
+
+bool MetricsReporter::AwaitDue() {
+  const auto started = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return ending_ || !rows_.empty();
+  };
+  mutex_.Await(absl::Condition(&started));
+  const auto due = [this]()
+                       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return Due(); };
+  mutex_.AwaitWithTimeout(absl::Condition(&due), options_.interval);
+  return !ending_;
+}
+
+void MetricsReporter::Run() {
+  absl::MutexLock lock(&mutex_);
+  while (AwaitDue()) {
+    v1::ReportMetricsRequest request;
+    request.set_lease_token(lease_token_);
+    request.set_total_steps(total_steps_);
+    while (!rows_.empty() && request.rows_size() < options_.max_rows) {
+      *request.add_rows() = std::move(rows_.front());
+      rows_.pop_front();
+    }
+    sending_ = true;
+    mutex_.Unlock();
+    const absl::Status sent = Retry(connection_.stop(), "ReportMetrics", [&] {
+      return connection_.ReportMetrics(request);
+    });
+    mutex_.Lock();
+    sending_ = false;
+    if (!sent.ok()) {
+      status_ = sent;
+      rows_.clear();
+      return;
+    }
+  }
+}
+
+}  // namespace attune::transport

@@ -1,0 +1,69 @@
+#ifndef ATTUNE_WORKER_TRANSPORT_METRICS_REPORTER_H_
+#define ATTUNE_WORKER_TRANSPORT_METRICS_REPORTER_H_
+
+#include <cstdint>
+#include <deque>
+#include <string>
+#include <thread>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "attune/v1/job_service.pb.h"
+#include "worker/transport/server_connection.h"
+
+namespace attune::transport {
+
+// Sends metric rows in batches from a thread of its own: when 1,000 wait or
+// the oldest has waited for the interval. While the server cannot be reached
+// rows are kept and sent later. Thread-safe.
+class MetricsReporter {
+ public:
+  struct Options {
+    absl::Duration interval = absl::Seconds(1);
+    // The server takes no more in one call.
+    int max_rows = 1'000;
+  };
+
+  MetricsReporter(ServerConnection& connection, std::string lease_token,
+                  Options options);
+  // Drops what has not been sent; call Flush first where it counts. Waits for
+  // the call in progress.
+  ~MetricsReporter();
+  MetricsReporter(const MetricsReporter&) = delete;
+  MetricsReporter& operator=(const MetricsReporter&) = delete;
+
+  // Sent with every batch from now on.
+  void SetTotalSteps(int64_t total_steps);
+
+  void Add(v1::MetricRow row);
+
+  // Waits until every row added so far is stored, or until an error.
+  absl::Status Flush();
+
+  // The error that ended reporting, such as LEASE_LOST; OK while it works.
+  absl::Status status() const;
+
+ private:
+  void Run();
+  bool Due() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Waits until rows are due; false when it is time to end.
+  bool AwaitDue() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  ServerConnection& connection_;
+  const std::string lease_token_;
+  const Options options_;
+  mutable absl::Mutex mutex_;
+  std::deque<v1::MetricRow> rows_ ABSL_GUARDED_BY(mutex_);
+  int64_t total_steps_ ABSL_GUARDED_BY(mutex_) = 0;
+  bool sending_ ABSL_GUARDED_BY(mutex_) = false;
+  bool flush_ ABSL_GUARDED_BY(mutex_) = false;
+  bool ending_ ABSL_GUARDED_BY(mutex_) = false;
+  absl::Status status_ ABSL_GUARDED_BY(mutex_);
+  std::thread thread_;
+};
+
+}  // namespace attune::transport
+
+#endif  // ATTUNE_WORKER_TRANSPORT_METRICS_REPORTER_H_
