@@ -15,7 +15,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 ALLOWED = {
     "common": {"absl", "std"},
     "common/text": {"common", "icu", "absl", "std"},
-    "common/image": {"common", "codecs", "absl", "std"},
+    "common/image": {"common", "codecs", "simd", "absl", "std"},
     "common/safetensors": {"common", "json", "absl", "std"},
     "common/grpc": {"common", "grpc", "proto", "absl", "std"},
     "storage": {"common", "absl", "std"},
@@ -34,7 +34,7 @@ ALLOWED = {
     "worker/model": {"common", "torch", "absl", "std"},
     "worker/objective": {"common", "torch", "absl", "std"},
     "worker/train": {"worker/model", "worker/objective", "common", "torch",
-                     "json", "absl", "std"},
+                     "simd", "json", "absl", "std"},
     "worker/evaluate": {"worker/model", "common", "torch", "absl", "std"},
     "worker/convert": {"worker/model", "common", "torch", "cli", "json", "log",
                        "absl", "std"},
@@ -59,7 +59,8 @@ LIBRARIES = [
     ("cli", r"CLI/"),
     ("log", r"spdlog/|fmt/"),
     ("icu", r"unicode/"),
-    ("codecs", r"jpeglib|png\.h|webp/|hwy/|jerror"),
+    ("codecs", r"jpeglib|png\.h|webp/|jerror"),
+    ("simd", r"hwy/"),
     ("freetype", r"ft2build|freetype/|FT_"),
 ]
 OURS = re.compile(
