@@ -1,0 +1,122 @@
+#ifndef ATTUNE_SERVER_CORE_JOB_MANAGER_H_
+#define ATTUNE_SERVER_CORE_JOB_MANAGER_H_
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+#include "common/clock.h"
+#include "server/core/idempotency.h"
+#include "server/core/job_signals.h"
+#include "server/core/lease_table.h"
+#include "server/core/train_spec.h"
+#include "server/core/worker_registry.h"
+#include "storage/state_store.h"
+
+namespace attune::core {
+
+// What a watcher has seen of a job.
+struct WatchPosition {
+  int64_t step = 0;   // of the last metric row
+  int64_t event = 0;  // number of the last event
+};
+
+// A job now, and what was added since a position; at most 1,000 rows and
+// events, `more` when there are others.
+struct JobUpdate {
+  storage::Job job;
+  std::vector<storage::MetricRow> metrics;
+  std::vector<storage::JobEvent> events;
+  WatchPosition position;
+  bool more = false;
+};
+
+// Training and evaluation jobs as their owners see them. Thread-safe; blocks
+// on the disk.
+class JobManager {
+ public:
+  // The arguments outlive the manager.
+  JobManager(storage::StateStore& state, const Clock& clock,
+             const WorkerRegistry& workers, LeaseTable& leases,
+             JobSignals& signals)
+      : state_(state),
+        clock_(clock),
+        workers_(workers),
+        leases_(leases),
+        signals_(signals) {}
+
+  // Queues a job once a key. INVALID_ARGUMENT naming every wrong field, or
+  // with reason TEXT_TOO_LONG naming the example; NOT_FOUND for dataset and
+  // version; FAILED_PRECONDITION with reason DATASET_NOT_SEALED,
+  // EMPTY_DATASET, NO_PAIR_EXAMPLES, NO_CAPTION_EXAMPLES or NO_CLEAN_EXAMPLES;
+  // the errors of ApplyOnce.
+  absl::StatusOr<storage::Job> CreateTrain(const TrainRequest& request,
+                                           const RequestKey& key);
+  absl::StatusOr<storage::Job> CreateEvaluate(const EvaluateRequest& request,
+                                              const RequestKey& key);
+
+  // The job with its progress and why it waits. NOT_FOUND; validations are not
+  // jobs in this sense.
+  absl::StatusOr<storage::Job> Get(absl::string_view id) const;
+
+  // Newest first, those with a sequence below `before` (0: all).
+  absl::StatusOr<std::vector<storage::Job>> List(
+      int64_t before, int limit,
+      absl::Span<const storage::JobState> states) const;
+
+  // Ends a job that waits, and asks the worker of a running one to stop. OK
+  // for a cancelled job; FAILED_PRECONDITION, reason JOB_ENDED, for one that
+  // ended otherwise.
+  absl::StatusOr<storage::Job> Cancel(absl::string_view id,
+                                      const RequestKey& key);
+
+  // What a watcher who stands at `position` has not seen. NOT_FOUND.
+  absl::StatusOr<JobUpdate> Update(absl::string_view id,
+                                   WatchPosition position) const;
+
+  // NOT_FOUND without the job. Rows and events in their order, after
+  // `after_step` and `after_number`; checkpoints newest first.
+  absl::StatusOr<std::vector<storage::MetricRow>> ListMetrics(
+      absl::string_view id, int64_t after_step, int limit) const;
+  absl::StatusOr<std::vector<storage::JobEvent>> ListEvents(
+      absl::string_view id, int64_t after_number, int limit) const;
+  absl::StatusOr<std::vector<storage::Checkpoint>> ListCheckpoints(
+      absl::string_view id) const;
+
+  // NOT_FOUND without the job or before it has figures.
+  absl::StatusOr<storage::Evaluation> GetEvaluation(absl::string_view id) const;
+  // Newest first; `model` is "", NAME or a selector; `before` the job of the
+  // last one seen, or "".
+  absl::StatusOr<std::vector<storage::Evaluation>> ListEvaluations(
+      absl::string_view model, absl::string_view before, int limit) const;
+
+  // Jobs and validations by state; states without any are absent.
+  absl::StatusOr<std::map<storage::JobState, int64_t>> CountByState() const;
+
+ private:
+  absl::StatusOr<storage::Job> CreateOnce(storage::JobSpec spec,
+                                          std::string config_digest,
+                                          const RequestKey& key);
+  // The job that an earlier call with this key has made, if any.
+  absl::StatusOr<std::optional<storage::Job>> FindEarlier(
+      const RequestKey& key) const;
+  // Adds progress and the reason of waiting.
+  absl::Status Describe(storage::StateTransaction& transaction,
+                        storage::Job& job) const;
+
+  storage::StateStore& state_;
+  const Clock& clock_;
+  const WorkerRegistry& workers_;
+  LeaseTable& leases_;
+  JobSignals& signals_;
+};
+
+}  // namespace attune::core
+
+#endif  // ATTUNE_SERVER_CORE_JOB_MANAGER_H_

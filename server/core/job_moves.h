@@ -1,0 +1,31 @@
+#ifndef ATTUNE_SERVER_CORE_JOB_MOVES_H_
+#define ATTUNE_SERVER_CORE_JOB_MOVES_H_
+
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "server/core/job_signals.h"
+#include "storage/state_store.h"
+
+namespace attune::core {
+
+// Puts a new job into the queue, with its first event, and sets its sequence.
+absl::Status InsertQueued(storage::StateTransaction& transaction,
+                          storage::Job& job, absl::Time now);
+
+// Moves `job` to `state` and stores it, with `event` as its event and
+// `status_message` in the job. Sets what the state implies: times, and no
+// holder once the job is not leased; the token's hash stays with a job that
+// succeeded, so that the worker may ask again for the result. Appends to
+// `moves`, which the caller publishes after the commit. INTERNAL when the
+// table of job_state.h does not allow the move.
+absl::Status MoveJob(storage::StateTransaction& transaction, storage::Job& job,
+                     storage::JobState state, absl::string_view event,
+                     absl::string_view status_message, absl::Time now,
+                     std::vector<JobMove>& moves);
+
+}  // namespace attune::core
+
+#endif  // ATTUNE_SERVER_CORE_JOB_MOVES_H_

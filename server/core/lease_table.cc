@@ -1,0 +1,140 @@
+#include "server/core/lease_table.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/digest.h"
+#include "common/error.h"
+#include "common/ids.h"
+
+namespace attune::core {
+
+absl::Status LeaseOptions::Validate() const {
+  if (duration >= 4 * heartbeat_interval) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      "a lease of ", absl::FormatDuration(duration),
+      " is shorter than four heartbeats of ",
+      absl::FormatDuration(heartbeat_interval), ": make it longer"));
+}
+
+absl::Duration LeaseOptions::DelayAfter(int failures) const {
+  if (failures <= 1) return absl::ZeroDuration();
+  // Past 2^20 the cap has long been reached.
+  const int doublings = std::min(failures - 2, 20);
+  return std::min(max_delay, first_delay * (int64_t{1} << doublings));
+}
+
+absl::Status LeaseLost(absl::string_view job_id) {
+  return Error(absl::StatusCode::kAborted, "LEASE_LOST",
+               absl::StrCat("the lease of '", job_id,
+                            "' is over: stop the task, nothing of it is kept "
+                            "from now on"));
+}
+
+std::string NewLeaseToken(absl::string_view job_id, int32_t attempt) {
+  return absl::StrCat(job_id, ".", attempt, ".", RandomHex(16));
+}
+
+absl::string_view JobOfToken(absl::string_view token) {
+  const size_t end = token.find('.');
+  return end == absl::string_view::npos ? "" : token.substr(0, end);
+}
+
+void LeaseTable::Grant(Lease lease) {
+  absl::MutexLock lock(&mutex_);
+  lease.deadline = clock_.MonotonicNow() + duration_;
+  std::string job_id = lease.job_id;
+  leases_.insert_or_assign(std::move(job_id), std::move(lease));
+}
+
+absl::StatusOr<Wish> LeaseTable::Renew(absl::string_view token, int64_t step,
+                                       int64_t total_steps) {
+  const std::string hash = Sha256Hex(token);
+  absl::MutexLock lock(&mutex_);
+  const auto found = leases_.find(JobOfToken(token));
+  if (found == leases_.end() || found->second.token_hash != hash) {
+    return LeaseLost(JobOfToken(token));
+  }
+  Lease& lease = found->second;
+  lease.deadline = clock_.MonotonicNow() + duration_;
+  lease.step = std::max(lease.step, step);
+  if (total_steps > 0) lease.total_steps = total_steps;
+  return lease.wish;
+}
+
+absl::StatusOr<Lease> LeaseTable::Find(absl::string_view token) const {
+  const std::string hash = Sha256Hex(token);
+  absl::MutexLock lock(&mutex_);
+  const auto found = leases_.find(JobOfToken(token));
+  if (found == leases_.end() || found->second.token_hash != hash) {
+    return LeaseLost(JobOfToken(token));
+  }
+  return found->second;
+}
+
+std::optional<Lease> LeaseTable::HeldBy(absl::string_view worker_id) const {
+  absl::MutexLock lock(&mutex_);
+  for (const auto& [job_id, lease] : leases_) {
+    if (lease.worker_id == worker_id) return lease;
+  }
+  return std::nullopt;
+}
+
+std::optional<Lease> LeaseTable::OfJob(absl::string_view job_id) const {
+  absl::MutexLock lock(&mutex_);
+  const auto found = leases_.find(job_id);
+  if (found == leases_.end()) return std::nullopt;
+  return found->second;
+}
+
+void LeaseTable::SetWish(absl::string_view job_id, Wish wish) {
+  absl::MutexLock lock(&mutex_);
+  const auto found = leases_.find(job_id);
+  if (found != leases_.end()) found->second.wish = wish;
+}
+
+void LeaseTable::SetFigures(absl::string_view job_id, int64_t step,
+                            int64_t total_steps, RunningFigures figures) {
+  absl::MutexLock lock(&mutex_);
+  const auto found = leases_.find(job_id);
+  if (found == leases_.end()) return;
+  Lease& lease = found->second;
+  lease.step = std::max(lease.step, step);
+  if (total_steps > 0) lease.total_steps = total_steps;
+  lease.figures = std::move(figures);
+}
+
+void LeaseTable::Remove(absl::string_view job_id, int32_t attempt) {
+  absl::MutexLock lock(&mutex_);
+  const auto found = leases_.find(job_id);
+  if (found != leases_.end() && found->second.attempt == attempt) {
+    leases_.erase(found);
+  }
+}
+
+std::vector<Lease> LeaseTable::TakeExpired() {
+  absl::MutexLock lock(&mutex_);
+  const absl::Duration now = clock_.MonotonicNow();
+  std::vector<Lease> expired;
+  for (auto lease = leases_.begin(); lease != leases_.end();) {
+    if (lease->second.deadline > now) {
+      ++lease;
+      continue;
+    }
+    expired.push_back(std::move(lease->second));
+    lease = leases_.erase(lease);
+  }
+  return expired;
+}
+
+std::vector<RunningFigures> LeaseTable::Figures() const {
+  absl::MutexLock lock(&mutex_);
+  std::vector<RunningFigures> figures;
+  for (const auto& [job_id, lease] : leases_) {
+    if (lease.figures.has_value()) figures.push_back(*lease.figures);
+  }
+  return figures;
+}
+
+}  // namespace attune::core

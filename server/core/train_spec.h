@@ -1,0 +1,80 @@
+// What a caller asks of a job, and the spec that comes of it once every default
+// is filled in and every value is checked.
+
+#ifndef ATTUNE_SERVER_CORE_TRAIN_SPEC_H_
+#define ATTUNE_SERVER_CORE_TRAIN_SPEC_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "storage/job_spec.h"
+
+namespace attune::core {
+
+// Unset values take the published ones of the objective.
+struct DpoRequest {
+  std::optional<double> beta;
+  std::optional<double> kl_weight;
+  std::optional<double> label_smoothing;
+};
+
+struct InfoNceRequest {
+  std::optional<double> kl_weight;
+};
+
+struct OptimizerRequest {
+  std::optional<storage::OptimizerKind> kind;
+  std::optional<double> learning_rate;
+  std::optional<double> weight_decay;
+  std::optional<double> warmup_ratio;
+  std::optional<storage::Schedule> schedule;
+};
+
+struct TrainRequest {
+  std::string dataset;
+  std::string base;  // selector
+  std::string output_model;
+  std::variant<std::monostate, DpoRequest, InfoNceRequest> objective;
+  OptimizerRequest optimizer;
+  std::optional<int32_t> epochs;
+  std::optional<int64_t> steps;
+  std::optional<int32_t> batch_size;
+  int32_t micro_batch_size = 0;
+  std::optional<int64_t> seed;
+  bool freeze_logit_scale = false;
+  std::optional<bool> average;
+  std::optional<int64_t> checkpoint_every;
+  std::string eval_dataset;
+  bool truncate = false;
+};
+
+struct EvaluateRequest {
+  std::string dataset;
+  std::string model;    // selector
+  std::string against;  // selector or "": the base of the lineage
+  std::vector<std::string> templates;
+  bool truncate = false;
+};
+
+// INVALID_ARGUMENT naming every field that is wrong, such as
+// "train.optimizer.learning_rate". Selectors are taken over as they are:
+// JobManager pins them. A number of epochs or steps of 0 counts as unset when
+// the other is given.
+absl::StatusOr<storage::TrainSpec> ResolveTrainSpec(
+    const TrainRequest& request);
+absl::StatusOr<storage::EvaluateSpec> ResolveEvaluateSpec(
+    const EvaluateRequest& request);
+
+// λ of the objective.
+double KlWeight(const storage::ObjectiveOptions& objective);
+
+// "dpo" or "infonce".
+std::string ObjectiveName(const storage::ObjectiveOptions& objective);
+
+}  // namespace attune::core
+
+#endif  // ATTUNE_SERVER_CORE_TRAIN_SPEC_H_
