@@ -1,0 +1,191 @@
+-- Times are nanoseconds since 1970 (UTC), digests hexadecimal SHA-256, states
+-- and kinds the numbers of the enums in storage/records.h.
+
+CREATE TABLE datasets (
+  id INTEGER PRIMARY KEY,
+  name TEXT NOT NULL UNIQUE,
+  state INTEGER NOT NULL,
+  create_time INTEGER NOT NULL,
+  seal_time INTEGER,
+  candidates TEXT NOT NULL,  -- JSON array of texts
+  candidates_named INTEGER NOT NULL,
+  pair_count INTEGER NOT NULL DEFAULT 0,
+  clean_count INTEGER NOT NULL DEFAULT 0,
+  labelled_count INTEGER NOT NULL DEFAULT 0,
+  caption_count INTEGER NOT NULL DEFAULT 0,
+  image_bytes INTEGER NOT NULL DEFAULT 0,  -- of the distinct images
+  last_example INTEGER NOT NULL DEFAULT 0,  -- ids are not given again
+  digest TEXT NOT NULL,
+  invalid_examples TEXT NOT NULL,  -- JSON array of {example, reason}
+  invalid_example_count INTEGER NOT NULL
+) STRICT;
+
+-- The distinct images of a dataset; a row goes when use_count gets to 0.
+CREATE TABLE images (
+  id INTEGER PRIMARY KEY,
+  dataset INTEGER NOT NULL REFERENCES datasets (id),
+  digest TEXT NOT NULL,
+  size_bytes INTEGER NOT NULL,
+  use_count INTEGER NOT NULL,
+  UNIQUE (digest, dataset)
+) STRICT;
+CREATE INDEX images_by_dataset ON images (dataset);
+
+-- image and clean_image are images.id. They are no foreign keys: checking
+-- them would need two more indexes, and use_count keeps them true.
+CREATE TABLE examples (
+  dataset INTEGER NOT NULL REFERENCES datasets (id),
+  id INTEGER NOT NULL,  -- from 1 within the dataset
+  kind INTEGER NOT NULL,
+  image INTEGER NOT NULL,
+  clean_image INTEGER,
+  text TEXT NOT NULL,  -- preferred, label or caption
+  other_text TEXT NOT NULL,  -- rejected or attack
+  attributes TEXT NOT NULL,  -- JSON object, or '' for none
+  caption_attributes TEXT NOT NULL,  -- JSON object, or '' for none
+  PRIMARY KEY (dataset, id)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE jobs (
+  sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+  id TEXT NOT NULL UNIQUE,
+  kind INTEGER NOT NULL,  -- 1 train, 2 evaluate, 3 validate
+  spec TEXT NOT NULL,  -- JSON object
+  state INTEGER NOT NULL,
+  create_time INTEGER NOT NULL,
+  start_time INTEGER,
+  end_time INTEGER,
+  attempt INTEGER NOT NULL,
+  failure_count INTEGER NOT NULL,
+  backoff_until INTEGER,
+  status_message TEXT NOT NULL,
+  step INTEGER NOT NULL,
+  total_steps INTEGER NOT NULL,
+  worker_id TEXT NOT NULL,
+  lease_token_hash TEXT NOT NULL,
+  config_digest TEXT NOT NULL,
+  output_versions TEXT NOT NULL  -- JSON array of NAME:N
+) STRICT;
+CREATE INDEX jobs_by_state ON jobs (state, sequence);
+
+-- Which datasets and models a job reads or writes.
+CREATE TABLE job_uses (
+  kind TEXT NOT NULL CHECK (kind IN ('dataset', 'model')),
+  name TEXT NOT NULL,
+  job INTEGER NOT NULL REFERENCES jobs (sequence),
+  PRIMARY KEY (kind, name, job)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE metrics (
+  job INTEGER NOT NULL REFERENCES jobs (sequence),
+  step INTEGER NOT NULL,
+  attempt INTEGER NOT NULL,
+  time INTEGER NOT NULL,
+  epoch REAL NOT NULL,
+  loss REAL,
+  objective_loss REAL,
+  kl REAL,
+  preferred_log_ratio REAL,
+  rejected_log_ratio REAL,
+  margin REAL,
+  pair_accuracy REAL,
+  logit_scale REAL,
+  learning_rate REAL,
+  gradient_norm REAL,
+  examples_per_second REAL,
+  PRIMARY KEY (job, step)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE events (
+  job INTEGER NOT NULL REFERENCES jobs (sequence),
+  number INTEGER NOT NULL,  -- from 1 within the job
+  time INTEGER NOT NULL,
+  attempt INTEGER NOT NULL,
+  message TEXT NOT NULL,
+  PRIMARY KEY (job, number)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE evaluations (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  job INTEGER NOT NULL UNIQUE REFERENCES jobs (sequence),
+  create_time INTEGER NOT NULL,
+  dataset TEXT NOT NULL,
+  dataset_digest TEXT NOT NULL,
+  model TEXT NOT NULL,  -- NAME:N
+  against TEXT NOT NULL,  -- NAME:N or ''
+  figures TEXT NOT NULL,  -- JSON array of {name, value, count}
+  against_figures TEXT NOT NULL
+) STRICT;
+CREATE INDEX evaluations_by_model ON evaluations (model);
+
+-- Named tensors; each is a blob of blobs.db. A checkpoint has a manifest of
+-- its own, versions of the same digest share one.
+CREATE TABLE manifests (
+  id INTEGER PRIMARY KEY,
+  digest TEXT UNIQUE  -- NULL for a checkpoint's
+) STRICT;
+
+CREATE TABLE tensors (
+  manifest INTEGER NOT NULL REFERENCES manifests (id) ON DELETE CASCADE,
+  name TEXT NOT NULL,
+  data_type INTEGER NOT NULL,
+  shape TEXT NOT NULL,  -- JSON array
+  blob_digest TEXT NOT NULL,
+  size_bytes INTEGER NOT NULL,
+  PRIMARY KEY (manifest, name)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX tensors_by_blob ON tensors (blob_digest);
+
+CREATE TABLE checkpoints (
+  job INTEGER NOT NULL REFERENCES jobs (sequence),
+  step INTEGER NOT NULL,
+  attempt INTEGER NOT NULL,
+  create_time INTEGER NOT NULL,
+  manifest INTEGER NOT NULL UNIQUE REFERENCES manifests (id),
+  state TEXT NOT NULL,  -- JSON, the worker's
+  PRIMARY KEY (job, step)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE models (
+  id INTEGER PRIMARY KEY,
+  name TEXT NOT NULL UNIQUE,
+  create_time INTEGER NOT NULL,
+  last_version INTEGER NOT NULL DEFAULT 0
+) STRICT;
+
+CREATE TABLE versions (
+  model INTEGER NOT NULL REFERENCES models (id) ON DELETE CASCADE,
+  number INTEGER NOT NULL,
+  source INTEGER NOT NULL,
+  create_time INTEGER NOT NULL,
+  config TEXT NOT NULL,  -- JSON object
+  job_id TEXT NOT NULL,
+  base TEXT NOT NULL,  -- NAME:N or ''
+  dataset TEXT NOT NULL,
+  dataset_digest TEXT NOT NULL,
+  manifest INTEGER NOT NULL REFERENCES manifests (id),
+  tensor_count INTEGER NOT NULL,
+  parameter_count INTEGER NOT NULL,
+  size_bytes INTEGER NOT NULL,
+  own_size_bytes INTEGER NOT NULL,
+  PRIMARY KEY (model, number)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX versions_by_manifest ON versions (manifest);
+
+CREATE TABLE aliases (
+  model INTEGER NOT NULL REFERENCES models (id) ON DELETE CASCADE,
+  alias TEXT NOT NULL,
+  number INTEGER NOT NULL,
+  PRIMARY KEY (model, alias),
+  FOREIGN KEY (model, number) REFERENCES versions (model, number)
+    ON DELETE CASCADE
+) STRICT, WITHOUT ROWID;
+
+-- Which request_id had which effect.
+CREATE TABLE requests (
+  id TEXT PRIMARY KEY,
+  digest TEXT NOT NULL,
+  result TEXT NOT NULL,
+  time INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX requests_by_time ON requests (time);

@@ -1,0 +1,126 @@
+#include "storage/sqlite/record_json.h"
+
+#include <nlohmann/json.hpp>
+#include <optional>
+
+using nlohmann::json;
+
+// An unset optional is null.
+template <typename T>
+struct nlohmann::adl_serializer<std::optional<T>> {
+  static void to_json(json& out, const std::optional<T>& value) {
+    out = value.has_value() ? json(*value) : json();
+  }
+  static void from_json(const json& in, std::optional<T>& value) {
+    value = in.is_null() ? std::nullopt : std::optional<T>(in.get<T>());
+  }
+};
+
+namespace attune::storage {
+
+// The macro makes to_json and from_json, in which an absent field keeps its
+// default.
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(DpoOptions, beta, kl_weight,
+                                                label_smoothing)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(InfoNceOptions, kl_weight)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(OptimizerOptions, kind,
+                                                learning_rate, weight_decay,
+                                                warmup_ratio, schedule)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Figure, name, value, count)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(InvalidExample, example, reason)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(
+    ClipConfig, image_size, patch_size, vision_width, vision_layers,
+    vision_heads, text_width, text_layers, text_heads, context_length,
+    vocabulary_size, embedding_size, activation, pixel_mean, pixel_deviation)
+
+}  // namespace attune::storage
+
+template <>
+struct nlohmann::adl_serializer<attune::storage::ObjectiveOptions> {
+  using Dpo = attune::storage::DpoOptions;
+  using InfoNce = attune::storage::InfoNceOptions;
+
+  static void to_json(json& out,
+                      const attune::storage::ObjectiveOptions& value) {
+    if (const Dpo* dpo = std::get_if<Dpo>(&value)) {
+      out["dpo"] = *dpo;
+    } else {
+      out["infonce"] = std::get<InfoNce>(value);
+    }
+  }
+  static void from_json(const json& in,
+                        attune::storage::ObjectiveOptions& value) {
+    if (in.contains("infonce")) {
+      value = in.at("infonce").get<InfoNce>();
+    } else {
+      value = in.at("dpo").get<Dpo>();
+    }
+  }
+};
+
+namespace attune::storage {
+
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(
+    TrainSpec, dataset, base, output_model, objective, optimizer, epochs, steps,
+    batch_size, micro_batch_size, seed, freeze_logit_scale, average,
+    checkpoint_every, eval_dataset, truncate)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(EvaluateSpec, dataset, model,
+                                                against, templates, truncate)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(ValidateSpec, dataset)
+
+std::string ToJson(const JobSpec& spec) {
+  json object;
+  if (const TrainSpec* train = std::get_if<TrainSpec>(&spec)) {
+    object["train"] = *train;
+  } else if (const EvaluateSpec* evaluate = std::get_if<EvaluateSpec>(&spec)) {
+    object["evaluate"] = *evaluate;
+  } else {
+    object["validate"] = std::get<ValidateSpec>(spec);
+  }
+  return object.dump();
+}
+
+template <>
+JobSpec FromJson<JobSpec>(absl::string_view text) {
+  const json object = json::parse(text.begin(), text.end());
+  if (object.contains("train")) return object.at("train").get<TrainSpec>();
+  if (object.contains("evaluate")) {
+    return object.at("evaluate").get<EvaluateSpec>();
+  }
+  return object.at("validate").get<ValidateSpec>();
+}
+
+std::string ToJson(const ClipConfig& config) { return json(config).dump(); }
+std::string ToJson(const std::vector<std::string>& texts) {
+  return json(texts).dump();
+}
+std::string ToJson(const std::vector<int64_t>& numbers) {
+  return json(numbers).dump();
+}
+std::string ToJson(const std::vector<Figure>& figures) {
+  return json(figures).dump();
+}
+std::string ToJson(const std::vector<InvalidExample>& examples) {
+  return json(examples).dump();
+}
+std::string ToJson(const Attributes& attributes) {
+  return attributes.empty() ? "" : json(attributes).dump();
+}
+
+template <typename T>
+T FromJson(absl::string_view text) {
+  return json::parse(text.begin(), text.end()).template get<T>();
+}
+template ClipConfig FromJson(absl::string_view);
+template std::vector<std::string> FromJson(absl::string_view);
+template std::vector<int64_t> FromJson(absl::string_view);
+template std::vector<Figure> FromJson(absl::string_view);
+template std::vector<InvalidExample> FromJson(absl::string_view);
+
+template <>
+Attributes FromJson<Attributes>(absl::string_view text) {
+  if (text.empty()) return {};
+  return json::parse(text.begin(), text.end()).get<Attributes>();
+}
+
+}  // namespace attune::storage
