@@ -19,9 +19,11 @@
 
 namespace attune::storage {
 
-// Every function below may also return UNAVAILABLE (the database is locked by
-// another process or the disk is full: RESOURCE_EXHAUSTED, reason DISK_FULL)
-// or DATA_LOSS (the file is damaged).
+// Every function below may also return UNAVAILABLE (reason DATABASE_BUSY:
+// another process holds the database; DISK_ERROR), RESOURCE_EXHAUSTED (reason
+// DISK_FULL) or DATA_LOSS (reason DATABASE_DAMAGED). A function that fails may
+// have done a part of its work: the transaction's body returns its error, but
+// for NOT_FOUND and ALREADY_EXISTS, which change nothing.
 
 class DatasetStore {
  public:
@@ -76,7 +78,8 @@ class JobStore {
   virtual absl::StatusOr<std::vector<std::string>> UnfinishedUsingModel(
       absl::string_view model) const = 0;
 
-  // A row of an earlier attempt for the same step is replaced.
+  // A row of the same or an earlier attempt for the same step is replaced, one
+  // of a later attempt stays. NaN is kept as an unset value.
   virtual absl::Status PutMetrics(absl::string_view job_id,
                                   absl::Span<const MetricRow> rows) = 0;
   // Removes rows after a step: what a resumed attempt will do again.
@@ -91,7 +94,8 @@ class JobStore {
   virtual absl::StatusOr<std::vector<JobEvent>> ListEvents(
       absl::string_view job_id, int64_t after_number, int limit) const = 0;
 
-  // Replaces a checkpoint of the same step.
+  // Replaces a checkpoint of the same step. INVALID_ARGUMENT, reason
+  // DUPLICATE_TENSOR, when a name occurs twice.
   virtual absl::Status PutCheckpoint(const Checkpoint& checkpoint) = 0;
   // Newest first.
   virtual absl::StatusOr<std::vector<Checkpoint>> ListCheckpoints(
@@ -111,13 +115,15 @@ class JobStore {
 class ModelStore {
  public:
   virtual ~ModelStore() = default;
+  // Takes name and create_time: a new model has no versions or aliases.
   // ALREADY_EXISTS when the name is taken.
   virtual absl::Status Insert(const Model& model) = 0;
   virtual absl::StatusOr<Model> Get(absl::string_view name) const = 0;
   virtual absl::StatusOr<std::vector<Model>> List(absl::string_view after,
                                                   int limit) const = 0;
   // Gives the version the next number of its model and returns it. The
-  // manifest is stored once per digest. NOT_FOUND without the model.
+  // manifest is stored once per digest. NOT_FOUND without the model;
+  // INVALID_ARGUMENT, reason DUPLICATE_TENSOR, when a name occurs twice.
   virtual absl::StatusOr<int32_t> AddVersion(
       const Version& version, const TensorManifest& manifest) = 0;
   virtual absl::StatusOr<Version> GetVersion(absl::string_view model,
@@ -127,7 +133,8 @@ class ModelStore {
       absl::string_view model, int32_t before, int limit) const = 0;
   virtual absl::StatusOr<TensorManifest> GetManifest(
       absl::string_view manifest_digest) const = 0;
-  // number 0 removes the alias. NOT_FOUND without the version.
+  // number 0 removes the alias. NOT_FOUND without the version or, for 0, the
+  // alias.
   virtual absl::Status SetAlias(absl::string_view model,
                                 absl::string_view alias, int32_t number) = 0;
   // With its versions and aliases; manifests that nothing names go too.
@@ -179,7 +186,8 @@ class StateStore {
       absl::FunctionRef<absl::Status(StateTransaction&)> body) = 0;
 
   // Runs `body` on a consistent snapshot, beside the writer. Its changes are
-  // refused with FAILED_PRECONDITION.
+  // refused with FAILED_PRECONDITION, reason READ_ONLY. Keep it short: the
+  // write-ahead log grows meanwhile. REQUIRES: as for Write.
   virtual absl::Status Read(
       absl::FunctionRef<absl::Status(StateTransaction&)> body) = 0;
 };

@@ -5,7 +5,8 @@
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
-#include "storage/sqlite/sqlite_status.h"
+#include "common/status_macros.h"
+#include "storage/sqlite/query.h"
 
 namespace attune::storage {
 namespace {
@@ -65,22 +66,10 @@ absl::Status Connection::RunTransaction(
     expects_transaction_ = false;
     if (InTransaction()) database_.tryExec("ROLLBACK");
   });
-  try {
-    Prepare(begin).exec();
-    Prepare(begin).reset();
-    expects_transaction_ = true;
-  } catch (...) {
-    return CurrentExceptionStatus();
-  }
-  if (absl::Status status = body(); !status.ok()) return status;
-  try {
-    SQLite::Statement& commit = Prepare("COMMIT");
-    auto reset = absl::MakeCleanup([&commit] { commit.tryReset(); });
-    commit.exec();
-  } catch (...) {
-    return CurrentExceptionStatus();
-  }
-  return absl::OkStatus();
+  ATTUNE_RETURN_IF_ERROR(Execute(*this, begin));
+  expects_transaction_ = true;
+  ATTUNE_RETURN_IF_ERROR(body());
+  return Execute(*this, "COMMIT");
 }
 
 void Connection::SetReadOnly(bool read_only) {

@@ -2,6 +2,8 @@
 
 #include <vector>
 
+#include "absl/strings/str_cat.h"
+#include "common/error.h"
 #include "common/status_macros.h"
 #include "storage/sqlite/query.h"
 #include "storage/sqlite/record_json.h"
@@ -30,12 +32,17 @@ absl::StatusOr<int64_t> InsertManifest(Connection& connection,
                 "INSERT INTO manifests (digest) VALUES (?) RETURNING id",
                 digest));
   for (const TensorEntry& tensor : manifest) {
-    ATTUNE_RETURN_IF_ERROR(
+    const absl::Status status =
         Execute(connection,
                 "INSERT INTO tensors (manifest, name, data_type, shape,"
                 " blob_digest, size_bytes) VALUES (?, ?, ?, ?, ?, ?)",
                 id, tensor.name, tensor.data_type, ToJson(tensor.shape),
-                tensor.blob_digest, tensor.size_bytes));
+                tensor.blob_digest, tensor.size_bytes);
+    if (absl::IsAlreadyExists(status)) {
+      return Error(absl::StatusCode::kInvalidArgument, "DUPLICATE_TENSOR",
+                   absl::StrCat("two tensors are named '", tensor.name, "'"));
+    }
+    ATTUNE_RETURN_IF_ERROR(status);
   }
   return id;
 }

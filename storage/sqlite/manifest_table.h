@@ -15,7 +15,8 @@
 namespace attune::storage {
 
 // Stores a manifest and returns its row; a checkpoint's has no digest.
-// ALREADY_EXISTS when one with the digest is there or a name occurs twice.
+// ALREADY_EXISTS when one with the digest is there; INVALID_ARGUMENT, reason
+// DUPLICATE_TENSOR, when a name occurs twice.
 absl::StatusOr<int64_t> InsertManifest(Connection& connection,
                                        const std::optional<std::string>& digest,
                                        const TensorManifest& manifest);

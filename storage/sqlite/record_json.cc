@@ -1,5 +1,6 @@
 #include "storage/sqlite/record_json.h"
 
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <optional>
 
@@ -18,6 +19,19 @@ struct nlohmann::adl_serializer<std::optional<T>> {
 
 namespace attune::storage {
 
+// JSON has no NaN: a figure that is none is null.
+void to_json(json& out, const Figure& figure) {
+  out = json{
+      {"name", figure.name}, {"value", figure.value}, {"count", figure.count}};
+}
+void from_json(const json& in, Figure& figure) {
+  figure.name = in.at("name").get<std::string>();
+  figure.value = in.at("value").is_null()
+                     ? std::numeric_limits<double>::quiet_NaN()
+                     : in.at("value").get<double>();
+  figure.count = in.at("count").get<int64_t>();
+}
+
 // The macro makes to_json and from_json, in which an absent field keeps its
 // default.
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(DpoOptions, beta, kl_weight,
@@ -26,7 +40,6 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(InfoNceOptions, kl_weight)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(OptimizerOptions, kind,
                                                 learning_rate, weight_decay,
                                                 warmup_ratio, schedule)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Figure, name, value, count)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(InvalidExample, example, reason)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(
     ClipConfig, image_size, patch_size, vision_width, vision_layers,
