@@ -187,7 +187,7 @@ absl::StatusOr<std::vector<std::string>> SqliteJobStore::UnfinishedUsing(
   return SelectAll(connection_, ReadText,
                    "SELECT j.id FROM job_uses u JOIN jobs j"
                    " ON j.sequence = u.job WHERE u.kind = ? AND u.name = ?"
-                   " AND j.state < ? ORDER BY j.sequence",
+                   " AND j.state < ? ORDER BY u.job",
                    kind, name, JobState::kSucceeded);
 }
 

@@ -56,6 +56,7 @@ absl::Status SqliteStatus(int code, absl::string_view message) {
     case SQLITE_NOMEM:
       return Error(absl::StatusCode::kResourceExhausted, "OUT_OF_MEMORY", text);
     case SQLITE_CONSTRAINT:
+    case SQLITE_MISMATCH:
       return ConstraintStatus(code, text);
     default:
       return Error(absl::StatusCode::kInternal, "DATABASE_ERROR", text);

@@ -75,6 +75,7 @@ CREATE TABLE job_uses (
   job INTEGER NOT NULL REFERENCES jobs (sequence),
   PRIMARY KEY (kind, name, job)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX job_uses_by_job ON job_uses (job);
 
 CREATE TABLE metrics (
   job INTEGER NOT NULL REFERENCES jobs (sequence),
