@@ -1,0 +1,69 @@
+#include "worker/train/embedding_cache.h"
+
+#include <ATen/Functions.h>
+
+#include "common/error.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace attune::train {
+namespace {
+
+using testing::ElementsAre;
+using Entries = std::vector<int64_t>;
+
+// Embeds entry e as (e, −e) and remembers what was asked for.
+struct Recorder {
+  EmbeddingCache::Compute Compute() {
+    return
+        [this](
+            absl::Span<const int64_t> entries) -> absl::StatusOr<at::Tensor> {
+          calls.emplace_back(entries.begin(), entries.end());
+          const at::Tensor column =
+              at::tensor(calls.back(), at::kFloat).unsqueeze(1);
+          return at::cat({column, -column}, 1);
+        };
+  }
+  std::vector<Entries> calls;
+};
+
+TEST(EmbeddingCache, GivesTheRowsInTheOrderAskedFor) {
+  Recorder recorder;
+  EmbeddingCache cache({4, 2, 0, 3, 1}, 2, recorder.Compute());
+  const at::Tensor rows = *cache.Rows({3, 4, 3});
+  EXPECT_TRUE(at::equal(
+      rows, at::tensor({3.f, -3.f, 4.f, -4.f, 3.f, -3.f}).reshape({3, 2})));
+}
+
+TEST(EmbeddingCache, ComputesWholeGroupsOnce) {
+  Recorder recorder;
+  EmbeddingCache cache({4, 2, 0, 3, 1}, 2, recorder.Compute());
+  ASSERT_TRUE(cache.Rows({2}).ok());
+  ASSERT_TRUE(cache.Rows({4, 1}).ok());
+  ASSERT_TRUE(cache.Rows({4, 1, 2}).ok());
+  EXPECT_THAT(recorder.calls, ElementsAre(Entries{4, 2}, Entries{1}));
+}
+
+TEST(EmbeddingCache, ForgetsWhenTold) {
+  Recorder recorder;
+  EmbeddingCache cache({0, 1}, 2, recorder.Compute());
+  ASSERT_TRUE(cache.Rows({0}).ok());
+  cache.Forget();
+  ASSERT_TRUE(cache.Rows({0}).ok());
+  EXPECT_EQ(recorder.calls.size(), 2u);
+}
+
+TEST(EmbeddingCache, FailedGroupIsTriedAgain) {
+  bool fails = true;
+  EmbeddingCache cache(
+      {0}, 1, [&](absl::Span<const int64_t>) -> absl::StatusOr<at::Tensor> {
+        if (fails) return absl::UnavailableError("no pixels");
+        return at::ones({1, 2});
+      });
+  EXPECT_EQ(cache.Rows({0}).status().code(), absl::StatusCode::kUnavailable);
+  fails = false;
+  EXPECT_TRUE(cache.Rows({0}).ok());
+}
+
+}  // namespace
+}  // namespace attune::train

@@ -1,0 +1,104 @@
+// Runs that differ only in how they are computed give the same curve.
+
+#include <functional>
+#include <string>
+
+#include "gtest/gtest.h"
+#include "tests/worker/train/random_task.h"
+
+namespace attune::train {
+namespace {
+
+constexpr int kSteps = 20;
+
+// Rounding grows along a run; the curves themselves move by tenths.
+void ExpectSameCurve(const std::vector<StepMetrics>& a,
+                     const std::vector<StepMetrics>& b) {
+  ASSERT_EQ(a.size(), b.size());
+  for (size_t i = 0; i < a.size(); ++i) {
+    SCOPED_TRACE(i);
+    EXPECT_NEAR(a[i].loss, b[i].loss, 2e-4);
+    EXPECT_EQ(a[i].kl.has_value(), b[i].kl.has_value());
+    EXPECT_NEAR(a[i].kl.value_or(0), b[i].kl.value_or(0), 2e-4);
+    EXPECT_NEAR(a[i].margin.value_or(0), b[i].margin.value_or(0), 1e-3);
+    EXPECT_NEAR(a[i].gradient_norm, b[i].gradient_norm,
+                1e-3 * a[i].gradient_norm);
+  }
+}
+
+struct Variant {
+  std::string name;
+  std::function<void(TrainConfig&)> change;
+};
+
+class EquivalentDpoRun : public testing::TestWithParam<Variant> {};
+
+TEST_P(EquivalentDpoRun, HasTheSameCurve) {
+  RandomRun run(DpoConfig());
+  TrainConfig config = DpoConfig();
+  GetParam().change(config);
+  RandomRun changed(config);
+  const auto curve = run.Steps(kSteps);
+  ExpectSameCurve(curve, changed.Steps(kSteps));
+  EXPECT_GT(std::abs(curve.back().margin.value()), 0.1);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Ways, EquivalentDpoRun,
+    testing::Values(
+        Variant{"EightMicroBatchesOfOne",
+                [](TrainConfig& c) { c.micro_batch_size = 1; }},
+        Variant{"MicroBatchesThatDoNotDivide",
+                [](TrainConfig& c) { c.micro_batch_size = 3; }},
+        Variant{"ReferenceOnline",
+                [](TrainConfig& c) { c.savings.cache_reference = false; }},
+        Variant{"TextsOnceAMicroBatch",
+                [](TrainConfig& c) {
+                  c.micro_batch_size = 2;
+                  c.savings.texts_once = false;
+                }},
+        Variant{"PromptsApart",
+                [](TrainConfig& c) { c.savings.share_prefixes = false; }},
+        Variant{"WholeLastBlock",
+                [](TrainConfig& c) { c.savings.readout_only = false; }},
+        Variant{"StockOptimizer",
+                [](TrainConfig& c) { c.savings.fused_optimizer = false; }}),
+    [](const auto& info) { return info.param.name; });
+
+class EquivalentInfoNceRun : public testing::TestWithParam<Variant> {};
+
+TEST_P(EquivalentInfoNceRun, HasTheSameCurve) {
+  RandomRun run(InfoNceConfig());
+  TrainConfig config = InfoNceConfig();
+  GetParam().change(config);
+  RandomRun changed(config);
+  ExpectSameCurve(run.Steps(kSteps), changed.Steps(kSteps));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Ways, EquivalentInfoNceRun,
+    testing::Values(
+        Variant{"TextsWithinTheGraph",
+                [](TrainConfig& c) { c.savings.texts_once = false; }},
+        Variant{"PromptsApart",
+                [](TrainConfig& c) { c.savings.share_prefixes = false; }},
+        Variant{"WholeLastBlock",
+                [](TrainConfig& c) { c.savings.readout_only = false; }},
+        Variant{"StockOptimizer",
+                [](TrainConfig& c) { c.savings.fused_optimizer = false; }}),
+    [](const auto& info) { return info.param.name; });
+
+TEST(EquivalentRun, WithoutKlOnlyTheBatchsTextsMatter) {
+  TrainConfig config = DpoConfig();
+  config.objective = DpoObjective{{}, 0};
+  RandomRun few(config);
+  RandomRun many(config);
+  many.data.texts.resize(30, many.data.texts[0]);
+  many.data.candidates.push_back(29);
+  many.trainer =
+      *Trainer::Create(config, many.clip, many.base, many.data, &many.pixels);
+  EXPECT_EQ(few.Steps(5), many.Steps(5));
+}
+
+}  // namespace
+}  // namespace attune::train

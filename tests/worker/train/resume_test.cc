@@ -1,0 +1,145 @@
+// An interrupted run and an uninterrupted one have the same bits.
+
+#include <ATen/Functions.h>
+
+#include <nlohmann/json.hpp>
+
+#include "common/error.h"
+#include "gtest/gtest.h"
+#include "tests/worker/train/random_task.h"
+
+namespace attune::train {
+namespace {
+
+void ExpectSameBits(const model::Tensors& a, const model::Tensors& b) {
+  ASSERT_EQ(a.size(), b.size());
+  for (const auto& [name, tensor] : a) {
+    ASSERT_TRUE(b.contains(name)) << name;
+    EXPECT_TRUE(at::equal(tensor, b.at(name))) << name;
+  }
+}
+
+struct Case {
+  TrainConfig config;
+  int64_t stop;
+};
+
+TrainConfig InfoNceWithKl() {
+  TrainConfig config = InfoNceConfig();
+  config.objective = InfoNceObjective{0.3};
+  config.average = true;
+  return config;
+}
+
+TrainConfig MicroBatches() {
+  TrainConfig config = DpoConfig();
+  config.micro_batch_size = 3;
+  return config;
+}
+
+class ResumedRun : public testing::TestWithParam<Case> {};
+
+TEST_P(ResumedRun, IsBitwiseEqualToAnUninterruptedOne) {
+  const auto& [config, stop] = GetParam();
+  RandomRun whole(config);
+  const auto curve = whole.Steps(20);
+
+  RandomRun first(config);
+  first.Steps(stop);
+  const TrainerState state = *first.trainer->SaveState();
+  first.Steps(1);
+
+  RandomRun second(config);
+  ASSERT_TRUE(second.trainer->Restore(state).ok());
+  EXPECT_EQ(second.trainer->step(), stop);
+  const auto rest = second.Steps(20 - stop);
+  EXPECT_EQ(rest, std::vector<StepMetrics>(curve.begin() + stop, curve.end()));
+  ExpectSameBits(*second.trainer->LastWeights(), *whole.trainer->LastWeights());
+  const TrainerState end = *second.trainer->SaveState();
+  const TrainerState whole_end = *whole.trainer->SaveState();
+  ExpectSameBits(end.tensors, whole_end.tensors);
+  EXPECT_EQ(end.json, whole_end.json);
+}
+
+INSTANTIATE_TEST_SUITE_P(Runs, ResumedRun,
+                         testing::Values(Case{DpoConfig(), 7},
+                                         Case{DpoConfig(), 19},
+                                         Case{MicroBatches(), 4},
+                                         Case{InfoNceConfig(), 5},
+                                         Case{InfoNceWithKl(), 11}));
+
+TEST(SaveState, HasStableNames) {
+  RandomRun run(DpoConfig());
+  run.Steps(1);
+  const TrainerState state = *run.trainer->SaveState();
+  EXPECT_EQ(state.tensors.size(), 4 * run.base.size());
+  for (const char* name :
+       {"weights/visual.proj", "average/visual.proj", "adamax_m/visual.proj",
+        "adamax_u/visual.proj", "weights/logit_scale"}) {
+    EXPECT_TRUE(state.tensors.contains(name)) << name;
+  }
+  RandomRun other(InfoNceConfig());
+  const TrainerState without_average = *other.trainer->SaveState();
+  EXPECT_EQ(without_average.tensors.size(), 3 * run.base.size());
+  EXPECT_TRUE(without_average.tensors.contains("adamw_v/visual.proj"));
+}
+
+TEST(SaveState, IsASnapshot) {
+  RandomRun run(DpoConfig());
+  const TrainerState state = *run.trainer->SaveState();
+  run.Steps(2);
+  EXPECT_TRUE(at::equal(state.tensors.at("weights/visual.proj"),
+                        run.base.at("visual.proj")));
+}
+
+TEST(Restore, StateOfAnotherRunIsRefused) {
+  RandomRun run(DpoConfig());
+  TrainConfig config = DpoConfig();
+  config.seed = 6;
+  RandomRun other(config);
+  const auto status = run.trainer->Restore(*other.trainer->SaveState());
+  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(ErrorReason(status), "CHECKPOINT_MISMATCH");
+}
+
+TEST(Restore, StateOfAnotherFormatIsRefused) {
+  RandomRun run(DpoConfig());
+  TrainerState state = *run.trainer->SaveState();
+  nlohmann::json json = nlohmann::json::parse(state.json);
+  json["format"] = 999;
+  state.json = json.dump();
+  const auto status = run.trainer->Restore(state);
+  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(ErrorReason(status), "CHECKPOINT_MISMATCH");
+}
+
+class DamagedState : public testing::TestWithParam<void (*)(TrainerState&)> {};
+
+TEST_P(DamagedState, IsDataLoss) {
+  RandomRun run(DpoConfig());
+  TrainerState state = *run.trainer->SaveState();
+  GetParam()(state);
+  const auto status = run.trainer->Restore(state);
+  EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss);
+  EXPECT_EQ(ErrorReason(status), "INVALID_CHECKPOINT");
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Damages, DamagedState,
+    testing::Values(
+        +[](TrainerState& state) { state.json = "{"; },
+        +[](TrainerState& state) { state.json = "[]"; },
+        +[](TrainerState& state) {
+          nlohmann::json json = nlohmann::json::parse(state.json);
+          json["step"] = 21;
+          state.json = json.dump();
+        },
+        +[](TrainerState& state) {
+          state.tensors.erase("adamax_u/visual.proj");
+        },
+        +[](TrainerState& state) {
+          state.tensors["average/visual.proj"] = at::zeros({2, 2});
+        }));
+
+}  // namespace
+}  // namespace attune::train

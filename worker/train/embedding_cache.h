@@ -1,0 +1,54 @@
+// Embeddings that do not change during a run, computed when they are first
+// needed.
+
+#ifndef ATTUNE_WORKER_TRAIN_EMBEDDING_CACHE_H_
+#define ATTUNE_WORKER_TRAIN_EMBEDDING_CACHE_H_
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+
+namespace attune::train {
+
+// Entries are computed in fixed groups, whichever of a group is asked for
+// first: the last bits of an embedding depend on its place in a batch, and a
+// resumed run, which starts with an empty cache, must get the same ones.
+// Grouping entries in the order of their first use makes a run compute no
+// more than it needs. Not thread-safe.
+class EmbeddingCache {
+ public:
+  // Embeddings [n, D] of n entries, without gradient.
+  using Compute = std::function<absl::StatusOr<at::Tensor>(
+      absl::Span<const int64_t> entries)>;
+
+  // `order`: the entries that can be asked for, distinct, from 0 up.
+  // REQUIRES: group_size > 0.
+  EmbeddingCache(std::vector<int64_t> order, int64_t group_size,
+                 Compute compute);
+
+  // Rows [n, D] of the entries; errors are those of `compute`.
+  // REQUIRES: n > 0; every entry is in `order`.
+  absl::StatusOr<at::Tensor> Rows(absl::Span<const int64_t> entries);
+
+  // Makes the next call compute what it needs anew.
+  void Forget();
+
+ private:
+  std::vector<int64_t> order_;
+  int64_t group_size_;
+  Compute compute_;
+  // Of each entry, its place in order_; −1 for none.
+  std::vector<int64_t> places_;
+  std::vector<bool> group_known_;
+  // [|order_|, D] by place; undefined before the first call.
+  at::Tensor rows_;
+};
+
+}  // namespace attune::train
+
+#endif  // ATTUNE_WORKER_TRAIN_EMBEDDING_CACHE_H_

@@ -1,0 +1,45 @@
+#include "worker/train/encoder.h"
+
+#include <algorithm>
+
+#include "common/status_macros.h"
+
+namespace attune::train {
+
+Encoder::Encoder(const ClipConfig& config, const Savings& savings,
+                 at::Device device,
+                 const std::vector<std::vector<int32_t>>* texts,
+                 PixelSource* pixels)
+    : config_(config),
+      share_prefixes_(savings.share_prefixes),
+      options_{.readout_only = savings.readout_only},
+      device_(device),
+      texts_(texts),
+      pixels_(pixels) {}
+
+absl::StatusOr<at::Tensor> Encoder::Images(const model::Tensors& tensors,
+                                           absl::Span<const int64_t> images) {
+  ATTUNE_ASSIGN_OR_RETURN(const at::Tensor pixels, pixels_->Pixels(images));
+  return model::Normalised(
+      model::EncodeImages(config_, tensors, pixels.to(device_), options_));
+}
+
+absl::StatusOr<at::Tensor> Encoder::Texts(const model::Tensors& tensors,
+                                          absl::Span<const int64_t> texts) {
+  if (!std::equal(texts.begin(), texts.end(), packed_texts_.begin(),
+                  packed_texts_.end())) {
+    std::vector<std::vector<int32_t>> rows;
+    rows.reserve(texts.size());
+    for (int64_t text : texts) rows.push_back((*texts_)[text]);
+    ATTUNE_ASSIGN_OR_RETURN(const model::TextBatch batch,
+                            share_prefixes_
+                                ? model::PackTexts(rows, config_)
+                                : model::SeparateTexts(rows, config_));
+    packed_ = batch.To(device_);
+    packed_texts_.assign(texts.begin(), texts.end());
+  }
+  return model::Normalised(
+      model::EncodeTexts(config_, tensors, packed_, options_));
+}
+
+}  // namespace attune::train

@@ -1,0 +1,273 @@
+#include "worker/train/step_gradient.h"
+
+#include <ATen/ops/stack.h>
+#include <ATen/ops/tensor.h>
+
+#include <algorithm>
+#include <unordered_map>
+#include <utility>
+
+#include "common/status_macros.h"
+#include "worker/objective/dpo.h"
+#include "worker/objective/infonce.h"
+#include "worker/objective/kl.h"
+#include "worker/objective/similarity.h"
+
+namespace attune::train {
+namespace {
+
+// Of the data order.
+constexpr uint64_t kTrainingStream = 0;
+constexpr uint64_t kCleanStream = 1;
+// Images of the reference computed at a time: enough for full speed.
+constexpr int64_t kReferenceGroup = 64;
+
+DataOrder TrainingOrder(const TrainConfig& config, const TrainingData& data) {
+  const size_t count = std::holds_alternative<DpoObjective>(config.objective)
+                           ? data.pairs.size()
+                           : data.captions.size();
+  return DataOrder(config.seed, kTrainingStream, static_cast<int64_t>(count),
+                   config.batch_size);
+}
+
+std::optional<DataOrder> CleanOrder(const TrainConfig& config,
+                                    const TrainingData& data) {
+  if (KlWeight(config) == 0) return std::nullopt;
+  return DataOrder(config.seed, kCleanStream,
+                   static_cast<int64_t>(data.clean_images.size()),
+                   config.batch_size);
+}
+
+int64_t ReferenceGroup(const TrainConfig& config) {
+  const int64_t at_a_time =
+      config.micro_batch_size > 0 ? config.micro_batch_size : config.batch_size;
+  return std::min(at_a_time, kReferenceGroup);
+}
+
+// Numbers texts in the order in which they come.
+class Columns {
+ public:
+  int64_t Of(int64_t text) {
+    const auto [place, added] =
+        columns_.try_emplace(text, static_cast<int64_t>(texts_.size()));
+    if (added) texts_.push_back(text);
+    return place->second;
+  }
+  std::vector<int64_t> Texts() && { return std::move(texts_); }
+
+ private:
+  std::vector<int64_t> texts_;
+  std::unordered_map<int64_t, int64_t> columns_;
+};
+
+void AddTo(at::Tensor& sum, const at::Tensor& values) {
+  const at::Tensor value = values.detach().sum();
+  sum = sum.defined() ? sum + value : value;
+}
+
+}  // namespace
+
+StepGradient::StepGradient(const TrainConfig& config, const TrainingData* data,
+                           Encoder* encoder, const model::Tensors& reference,
+                           const model::Tensors& policy)
+    : config_(config),
+      data_(data),
+      encoder_(encoder),
+      policy_(policy),
+      kl_weight_(KlWeight(config)),
+      order_(TrainingOrder(config, *data)),
+      clean_order_(CleanOrder(config, *data)),
+      reference_(
+          data, encoder, reference,
+          {.pairs = is_dpo() ? order_.FirstEpoch() : std::vector<int64_t>(),
+           .clean = clean_order_ ? clean_order_->FirstEpoch()
+                                 : std::vector<int64_t>(),
+           .texts = TextsByFirstUse()},
+          ReferenceGroup(config), config.savings.cache_reference) {}
+
+int64_t StepGradient::clean_batch_size() const {
+  return clean_order_ ? clean_order_->batch_size() : 0;
+}
+
+// The texts that the reference embeds.
+std::vector<int64_t> StepGradient::TextsByFirstUse() const {
+  Columns columns;
+  if (kl_weight_ > 0) {
+    for (int64_t text : data_->candidates) columns.Of(text);
+  }
+  if (is_dpo()) {
+    for (int64_t pair : order_.FirstEpoch()) {
+      columns.Of(data_->pairs[pair].preferred);
+      columns.Of(data_->pairs[pair].rejected);
+    }
+  }
+  return std::move(columns).Texts();
+}
+
+absl::StatusOr<StepGradient::Batch> StepGradient::MakeBatch(int64_t step) {
+  Batch batch;
+  batch.examples = order_.Batch(step);
+  if (clean_order_) batch.clean = clean_order_->Batch(step);
+
+  Columns columns;
+  if (kl_weight_ > 0) {
+    for (int64_t text : data_->candidates) columns.Of(text);
+  }
+  std::vector<int64_t> preferred, rejected;
+  for (int64_t example : batch.examples) {
+    if (is_dpo()) {
+      preferred.push_back(columns.Of(data_->pairs[example].preferred));
+      rejected.push_back(columns.Of(data_->pairs[example].rejected));
+    } else {
+      preferred.push_back(columns.Of(data_->captions[example].caption));
+    }
+  }
+  batch.texts = std::move(columns).Texts();
+  batch.preferred = at::tensor(preferred, at::kLong).to(encoder_->device());
+  batch.rejected = at::tensor(rejected, at::kLong).to(encoder_->device());
+
+  if (is_dpo()) {
+    ATTUNE_ASSIGN_OR_RETURN(batch.reference_logits,
+                            reference_.PairLogits(batch.examples, batch.texts));
+  }
+  if (!batch.clean.empty()) {
+    ATTUNE_ASSIGN_OR_RETURN(
+        batch.clean_reference_logits,
+        reference_.CleanLogits(batch.clean, data_->candidates));
+  }
+  return batch;
+}
+
+std::vector<StepGradient::Part> StepGradient::Parts(const Batch& batch) const {
+  const auto examples = static_cast<int64_t>(batch.examples.size());
+  const auto clean = static_cast<int64_t>(batch.clean.size());
+  const int64_t most = std::max(examples, clean);
+  const int64_t size =
+      config_.micro_batch_size > 0 ? config_.micro_batch_size : most;
+  std::vector<Part> parts;
+  for (int64_t begin = 0; begin < most; begin += size) {
+    parts.push_back({std::min(begin, examples),
+                     std::clamp<int64_t>(examples - begin, 0, size),
+                     std::min(begin, clean),
+                     std::clamp<int64_t>(clean - begin, 0, size)});
+  }
+  return parts;
+}
+
+absl::StatusOr<StepMetrics> StepGradient::Compute(int64_t step) {
+  ATTUNE_ASSIGN_OR_RETURN(const Batch batch, MakeBatch(step));
+  const bool texts_once = config_.savings.texts_once;
+  // The features, and the leaf that stands for them in the micro-batches.
+  at::Tensor g, leaf;
+  if (texts_once) {
+    ATTUNE_ASSIGN_OR_RETURN(g, encoder_->Texts(policy_, batch.texts));
+    leaf = g.detach().set_requires_grad(g.requires_grad());
+  }
+  Sums sums;
+  for (const Part& part : Parts(batch)) {
+    ATTUNE_ASSIGN_OR_RETURN(const at::Tensor f, ImageEmbeddings(batch, part));
+    if (!texts_once) {
+      ATTUNE_ASSIGN_OR_RETURN(leaf, encoder_->Texts(policy_, batch.texts));
+    }
+    Loss(batch, part, f, leaf, sums).backward();
+  }
+  if (texts_once && g.requires_grad()) g.backward(leaf.grad());
+  StepMetrics metrics = Read(batch, sums);
+  metrics.epoch =
+      static_cast<double>(step + 1) / static_cast<double>(steps_per_epoch());
+  return metrics;
+}
+
+absl::StatusOr<at::Tensor> StepGradient::ImageEmbeddings(const Batch& batch,
+                                                         Part part) {
+  std::vector<int64_t> images;
+  for (int64_t example : batch.examples.subspan(part.begin, part.size)) {
+    images.push_back(is_dpo() ? data_->pairs[example].image
+                              : data_->captions[example].image);
+  }
+  for (int64_t clean : batch.clean.subspan(part.clean_begin, part.clean_size)) {
+    images.push_back(data_->clean_images[clean]);
+  }
+  return encoder_->Images(policy_, images);
+}
+
+at::Tensor StepGradient::Loss(const Batch& batch, Part part,
+                              const at::Tensor& f, const at::Tensor& g,
+                              Sums& sums) const {
+  const at::Tensor s = policy_.at("logit_scale").exp();
+  at::Tensor loss;
+  if (part.size > 0) {
+    const at::Tensor examples = f.narrow(0, 0, part.size);
+    loss =
+        is_dpo()
+            ? DpoLoss(batch, part, objective::Logits(examples, g, s), sums)
+            : InfoNceLoss(batch,
+                          objective::Logits(
+                              examples, g.index_select(0, batch.preferred), s),
+                          sums);
+  }
+  if (part.clean_size > 0) {
+    const auto candidates = static_cast<int64_t>(data_->candidates.size());
+    const at::Tensor kl =
+        objective::Kl(objective::Logits(f.narrow(0, part.size, part.clean_size),
+                                        g.narrow(0, 0, candidates), s),
+                      batch.clean_reference_logits.narrow(0, part.clean_begin,
+                                                          part.clean_size));
+    AddTo(sums.kl, kl);
+    const at::Tensor term =
+        kl.sum() * (kl_weight_ / static_cast<double>(batch.clean.size()));
+    loss = loss.defined() ? loss + term : term;
+  }
+  return loss;
+}
+
+at::Tensor StepGradient::DpoLoss(const Batch& batch, Part part,
+                                 const at::Tensor& logits, Sums& sums) const {
+  const objective::DpoTerms terms = objective::Dpo(
+      logits, batch.reference_logits.narrow(0, part.begin, part.size),
+      batch.preferred.narrow(0, part.begin, part.size),
+      batch.rejected.narrow(0, part.begin, part.size),
+      std::get<DpoObjective>(config_.objective).options);
+  AddTo(sums.objective, terms.loss);
+  AddTo(sums.preferred_log_ratio, terms.preferred_log_ratio);
+  AddTo(sums.rejected_log_ratio, terms.rejected_log_ratio);
+  AddTo(sums.margin, terms.margin);
+  AddTo(sums.correct, terms.correct);
+  return terms.loss.sum() / static_cast<double>(batch_size());
+}
+
+at::Tensor StepGradient::InfoNceLoss(const Batch& batch,
+                                     const at::Tensor& logits,
+                                     Sums& sums) const {
+  std::vector<const objective::Attributes*> images, captions;
+  for (int64_t example : batch.examples) {
+    images.push_back(&data_->captions[example].attributes);
+    captions.push_back(&data_->captions[example].caption_attributes);
+  }
+  const at::Tensor loss = objective::InfoNce(
+      logits, objective::Positives(images, captions).to(logits.device()));
+  // Already the mean: Read divides by the number of examples.
+  AddTo(sums.objective, loss * batch_size());
+  return loss;
+}
+
+StepMetrics StepGradient::Read(const Batch& batch, const Sums& sums) const {
+  const auto mean = [](const at::Tensor& sum, size_t count) {
+    return sum.defined()
+               ? std::optional(sum.item<double>() / static_cast<double>(count))
+               : std::nullopt;
+  };
+  const size_t examples = batch.examples.size();
+  StepMetrics metrics;
+  metrics.objective_loss = *mean(sums.objective, examples);
+  metrics.kl = mean(sums.kl, batch.clean.size());
+  metrics.loss = metrics.objective_loss + kl_weight_ * metrics.kl.value_or(0);
+  metrics.preferred_log_ratio = mean(sums.preferred_log_ratio, examples);
+  metrics.rejected_log_ratio = mean(sums.rejected_log_ratio, examples);
+  metrics.margin = mean(sums.margin, examples);
+  metrics.pair_accuracy = mean(sums.correct, examples);
+  metrics.logit_scale = policy_.at("logit_scale").exp().item<double>();
+  return metrics;
+}
+
+}  // namespace attune::train

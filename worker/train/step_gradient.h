@@ -1,0 +1,108 @@
+// Loss and gradient of one optimizer step.
+
+#ifndef ATTUNE_WORKER_TRAIN_STEP_GRADIENT_H_
+#define ATTUNE_WORKER_TRAIN_STEP_GRADIENT_H_
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "worker/model/clip.h"
+#include "worker/train/data_order.h"
+#include "worker/train/encoder.h"
+#include "worker/train/reference.h"
+#include "worker/train/step_metrics.h"
+#include "worker/train/train_config.h"
+#include "worker/train/training_data.h"
+
+namespace attune::train {
+
+// Runs the policy over a step's batch of the training stream and, with λ > 0,
+// of the clean stream, and backpropagates  objective + λ · KL.
+//
+// Image activations live for one micro-batch at a time. Texts are embedded
+// once a step: their features are cut off from the graph, collect a gradient
+// over the micro-batches, and take it back through the text tower once.
+// Not thread-safe.
+class StepGradient {
+ public:
+  // `data` and `encoder` must outlive this. `policy` shares storage with the
+  // caller's tensors.
+  // REQUIRES: a config that fits the data (Trainer::Create checks it).
+  StepGradient(const TrainConfig& config, const TrainingData* data,
+               Encoder* encoder, const model::Tensors& reference,
+               const model::Tensors& policy);
+
+  // Adds the gradient of step `step` (from 0) to those of the policy's
+  // tensors. The result lacks what the optimizer knows: step, learning rate
+  // and norm. Errors are those of the pixel source and of PackTexts.
+  absl::StatusOr<StepMetrics> Compute(int64_t step);
+
+  // Training examples and clean images (0 without KL) a step, after clipping.
+  int64_t batch_size() const { return order_.batch_size(); }
+  int64_t clean_batch_size() const;
+  int64_t steps_per_epoch() const { return order_.steps_per_epoch(); }
+
+ private:
+  // A step's inputs.
+  struct Batch {
+    // Entries of the training stream and of the clean stream.
+    absl::Span<const int64_t> examples;
+    absl::Span<const int64_t> clean;
+    // The texts to embed, candidates first when there is a KL.
+    std::vector<int64_t> texts;
+    // Column among `texts` of each example's y_w, or caption, and of its y_l
+    // (DPO). int64 [B].
+    at::Tensor preferred;
+    at::Tensor rejected;
+    // The reference's: [B, |texts|] (DPO) and [clean, |candidates|].
+    at::Tensor reference_logits;
+    at::Tensor clean_reference_logits;
+  };
+  // Sums over the batch, without gradient; undefined when there is none.
+  struct Sums {
+    at::Tensor objective, kl, preferred_log_ratio, rejected_log_ratio, margin,
+        correct;
+  };
+  // What is computed at a time: this part of the examples and of the clean
+  // images.
+  struct Part {
+    int64_t begin, size;
+    int64_t clean_begin, clean_size;
+  };
+
+  bool is_dpo() const {
+    return std::holds_alternative<DpoObjective>(config_.objective);
+  }
+  std::vector<int64_t> TextsByFirstUse() const;
+  absl::StatusOr<Batch> MakeBatch(int64_t step);
+  std::vector<Part> Parts(const Batch& batch) const;
+  absl::StatusOr<at::Tensor> ImageEmbeddings(const Batch& batch, Part part);
+  // A part's loss [] from its image embeddings (examples, then clean images)
+  // and all text embeddings.
+  at::Tensor Loss(const Batch& batch, Part part, const at::Tensor& f,
+                  const at::Tensor& g, Sums& sums) const;
+  at::Tensor DpoLoss(const Batch& batch, Part part, const at::Tensor& logits,
+                     Sums& sums) const;
+  at::Tensor InfoNceLoss(const Batch& batch, const at::Tensor& logits,
+                         Sums& sums) const;
+  StepMetrics Read(const Batch& batch, const Sums& sums) const;
+
+  TrainConfig config_;
+  const TrainingData* data_;
+  Encoder* encoder_;
+  model::Tensors policy_;
+  double kl_weight_;
+  DataOrder order_;
+  // Set with λ > 0.
+  std::optional<DataOrder> clean_order_;
+  Reference reference_;
+};
+
+}  // namespace attune::train
+
+#endif  // ATTUNE_WORKER_TRAIN_STEP_GRADIENT_H_

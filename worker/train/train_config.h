@@ -1,0 +1,70 @@
+// What a training run is told: plain data, filled in from a job's request.
+
+#ifndef ATTUNE_WORKER_TRAIN_TRAIN_CONFIG_H_
+#define ATTUNE_WORKER_TRAIN_TRAIN_CONFIG_H_
+
+#include <cstdint>
+#include <optional>
+#include <variant>
+
+#include "worker/objective/dpo.h"
+#include "worker/train/optimizer.h"
+#include "worker/train/schedule.h"
+
+namespace attune::train {
+
+struct DpoObjective {
+  objective::DpoOptions options;
+  // λ ≥ 0.
+  double kl_weight = 1;
+};
+
+struct InfoNceObjective {
+  // λ ≥ 0.
+  double kl_weight = 0;
+};
+
+// Exact savings (docs/performance.md), on but in tests: with each one off the
+// run is the same up to rounding.
+struct Savings {
+  // Reference embeddings are computed once instead of at every step.
+  bool cache_reference = true;
+  // Policy texts are embedded once a step instead of once a micro-batch.
+  bool texts_once = true;
+  // Prompts share their common beginnings.
+  bool share_prefixes = true;
+  // The last block is computed for the token that is read out alone.
+  bool readout_only = true;
+  // One optimizer pass instead of stock operators.
+  bool fused_optimizer = true;
+};
+
+struct TrainConfig {
+  std::variant<DpoObjective, InfoNceObjective> objective;
+  OptimizerOptions optimizer;
+  Schedule schedule;
+  // Passes over the training stream; `steps`, when set, takes their place.
+  int64_t epochs = 3;
+  std::optional<int64_t> steps;
+  // Training examples an optimizer step, and clean images beside them; each
+  // is clipped to its stream.
+  int64_t batch_size = 512;
+  // Examples computed at a time, 0 for all. Not for InfoNCE.
+  int64_t micro_batch_size = 0;
+  // Of the data order.
+  uint64_t seed = 0;
+  bool freeze_logit_scale = false;
+  // Keep a Beta moving average of the weights.
+  bool average = true;
+  Savings savings;
+};
+
+// λ of either objective.
+inline double KlWeight(const TrainConfig& config) {
+  return std::visit([](const auto& objective) { return objective.kl_weight; },
+                    config.objective);
+}
+
+}  // namespace attune::train
+
+#endif  // ATTUNE_WORKER_TRAIN_TRAIN_CONFIG_H_

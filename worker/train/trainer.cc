@@ -1,0 +1,182 @@
+#include "worker/train/trainer.h"
+
+#include <cmath>
+#include <set>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/error.h"
+#include "common/status_macros.h"
+#include "worker/model/torch_status.h"
+
+namespace attune::train {
+namespace {
+
+absl::Status Invalid(absl::string_view reason, absl::string_view message) {
+  return Error(absl::StatusCode::kInvalidArgument, reason, message);
+}
+
+absl::Status CheckTexts(const TrainingData& data) {
+  const auto count = static_cast<int64_t>(data.texts.size());
+  const auto known = [count](int64_t text) {
+    return text >= 0 && text < count;
+  };
+  bool all_known = true;
+  for (int64_t text : data.candidates) all_known &= known(text);
+  for (const PairExample& pair : data.pairs) {
+    all_known &= known(pair.preferred) && known(pair.rejected);
+  }
+  for (const CaptionExample& example : data.captions) {
+    all_known &= known(example.caption);
+  }
+  if (all_known) return absl::OkStatus();
+  return Invalid("INDEX_OUT_OF_RANGE",
+                 absl::StrCat("an example or a candidate names a text that is "
+                              "not among the ",
+                              count));
+}
+
+absl::Status CheckConfig(const TrainConfig& config) {
+  if (config.batch_size < 1 || config.micro_batch_size < 0 ||
+      config.epochs < 0 || config.steps.value_or(1) < 1 ||
+      !(config.schedule.learning_rate > 0) ||
+      !(config.schedule.warmup_ratio >= 0 &&
+        config.schedule.warmup_ratio < 1) ||
+      !(KlWeight(config) >= 0)) {
+    return Invalid("INVALID_CONFIG",
+                   "batch size and learning rate must be positive, micro-batch "
+                   "size, passes and the weight of the KL not negative, the "
+                   "warm-up ratio in [0, 1)");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Check(const TrainConfig& config, const TrainingData& data) {
+  ATTUNE_RETURN_IF_ERROR(CheckConfig(config));
+  if (std::holds_alternative<DpoObjective>(config.objective)) {
+    if (data.pairs.empty()) {
+      return Invalid("NO_TRAINING_EXAMPLES",
+                     "DPO needs pairs, and the dataset has none");
+    }
+  } else {
+    if (data.captions.empty()) {
+      return Invalid("NO_TRAINING_EXAMPLES",
+                     "InfoNCE needs captioned images, and the dataset has "
+                     "none");
+    }
+    if (config.micro_batch_size > 0) {
+      return Invalid("MICRO_BATCH_UNSUPPORTED",
+                     "InfoNCE does not split into micro-batches; leave the "
+                     "micro-batch size at 0");
+    }
+  }
+  if (KlWeight(config) > 0) {
+    if (data.clean_images.empty()) {
+      return Invalid("NO_CLEAN_EXAMPLES",
+                     "the KL needs clean images; add some or set its weight "
+                     "to 0");
+    }
+    if (data.candidates.empty()) {
+      return Invalid("NO_CANDIDATES",
+                     "the KL needs candidates; add some or set its weight to "
+                     "0");
+    }
+    if (static_cast<int64_t>(data.candidates.size()) > kMaxCandidates) {
+      return Invalid("TOO_MANY_CANDIDATES",
+                     absl::StrCat("the KL is over at most ", kMaxCandidates,
+                                  " candidates, not ", data.candidates.size(),
+                                  "; name fewer or set its weight to 0"));
+    }
+  }
+  return CheckTexts(data);
+}
+
+Optimizer::Path PathOf(const TrainConfig& config) {
+  return config.savings.fused_optimizer ? Optimizer::Path::kFused
+                                        : Optimizer::Path::kOperators;
+}
+
+absl::Status NotFinite(absl::string_view what, int64_t step, double rate) {
+  return Error(absl::StatusCode::kFailedPrecondition, "NON_FINITE_LOSS",
+               absl::StrCat("the ", what, " of step ", step,
+                            " is not finite at a learning rate of ", rate,
+                            "; lower the learning rate"));
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Trainer>> Trainer::Create(
+    const TrainConfig& config, const ClipConfig& clip,
+    const model::Tensors& base, TrainingData data, PixelSource* pixels) {
+  ATTUNE_RETURN_IF_ERROR(Check(config, data));
+  std::set<std::string> frozen;
+  if (config.freeze_logit_scale) frozen.insert("logit_scale");
+  return model::CatchTorchErrors(
+      [&]() -> absl::StatusOr<std::unique_ptr<Trainer>> {
+        ATTUNE_ASSIGN_OR_RETURN(FlatParameters parameters,
+                                FlatParameters::Create(base, frozen));
+        return std::unique_ptr<Trainer>(new Trainer(config, clip, base,
+                                                    std::move(data), pixels,
+                                                    std::move(parameters)));
+      });
+}
+
+Trainer::Trainer(const TrainConfig& config, const ClipConfig& clip,
+                 const model::Tensors& base, TrainingData data,
+                 PixelSource* pixels, FlatParameters parameters)
+    : config_(config),
+      data_(std::move(data)),
+      parameters_(std::move(parameters)),
+      optimizer_(config.optimizer, &parameters_, PathOf(config)),
+      encoder_(clip, config.savings, parameters_.flat().device(), &data_.texts,
+               pixels),
+      gradient_(config, &data_, &encoder_, base, parameters_.policy()),
+      total_steps_(
+          config.steps.value_or(config.epochs * gradient_.steps_per_epoch())),
+      beta_average_(total_steps_) {
+  if (config.average) average_ = parameters_.flat().clone();
+}
+
+absl::StatusOr<StepMetrics> Trainer::Step() {
+  return model::CatchTorchErrors([&] { return StepOrThrow(); });
+}
+
+absl::StatusOr<StepMetrics> Trainer::StepOrThrow() {
+  if (step_ >= total_steps_) {
+    return Error(absl::StatusCode::kFailedPrecondition, "RUN_ENDED",
+                 absl::StrCat("the run has done its ", total_steps_, " steps"));
+  }
+  const double learning_rate =
+      LearningRate(config_.schedule, step_, total_steps_);
+  parameters_.ClearGradients();
+  ATTUNE_ASSIGN_OR_RETURN(StepMetrics metrics, gradient_.Compute(step_));
+  metrics.step = step_ + 1;
+  metrics.learning_rate = learning_rate;
+  if (!std::isfinite(metrics.loss)) {
+    return NotFinite("loss", metrics.step, learning_rate);
+  }
+  metrics.gradient_norm = optimizer_.Step(
+      {.number = metrics.step,
+       .learning_rate = learning_rate,
+       .average = average_,
+       .average_share = config_.average ? beta_average_.NextShare() : 0});
+  if (!std::isfinite(metrics.gradient_norm)) {
+    return NotFinite("gradient", metrics.step, learning_rate);
+  }
+  ++step_;
+  return metrics;
+}
+
+absl::StatusOr<model::Tensors> Trainer::LastWeights() const {
+  return model::CatchTorchErrors([&]() -> absl::StatusOr<model::Tensors> {
+    return parameters_.WithFlat(parameters_.flat().clone());
+  });
+}
+
+absl::StatusOr<model::Tensors> Trainer::AverageWeights() const {
+  return model::CatchTorchErrors([&]() -> absl::StatusOr<model::Tensors> {
+    return parameters_.WithFlat(average_.clone());
+  });
+}
+
+}  // namespace attune::train

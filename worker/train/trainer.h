@@ -1,0 +1,123 @@
+// One training run, step by step.
+
+#ifndef ATTUNE_WORKER_TRAIN_TRAINER_H_
+#define ATTUNE_WORKER_TRAIN_TRAINER_H_
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "common/safetensors/clip_layout.h"
+#include "worker/model/clip.h"
+#include "worker/train/beta_average.h"
+#include "worker/train/encoder.h"
+#include "worker/train/flat_parameters.h"
+#include "worker/train/optimizer.h"
+#include "worker/train/step_gradient.h"
+#include "worker/train/step_metrics.h"
+#include "worker/train/train_config.h"
+#include "worker/train/training_data.h"
+
+namespace attune::train {
+
+// Y of the KL may not be longer.
+inline constexpr int64_t kMaxCandidates = 1000;
+
+// All that a run needs to go on, beside its config, data and base.
+struct TrainerState {
+  // "weights/NAME", "average/NAME" (with an average), and the moments,
+  // "adamax_m/NAME" and "adamax_u/NAME" or "adamw_m/NAME" and "adamw_v/NAME",
+  // for every trained tensor NAME. fp32; a copy, on the run's device.
+  model::Tensors tensors;
+  // The step, and what the run was told, to find out a state that belongs to
+  // another run. Everything else follows from the step.
+  std::string json;
+};
+
+// Same build, device kind, thread count and instruction set: the same run has
+// the same bits on the CPU, interrupted and restored or not.
+//
+// Not thread-safe. LibTorch's errors become Status: RESOURCE_EXHAUSTED
+// (OUT_OF_MEMORY) or INTERNAL (TORCH_ERROR). After an error of Step or
+// Restore the trainer's state is lost: make a new one.
+class Trainer {
+ public:
+  // `base` is the model to start from and the reference; its device is the
+  // run's. It is shared, not copied, apart from the tensors that are trained.
+  // `pixels` must outlive the trainer and give images of the model's size.
+  //
+  // INVALID_ARGUMENT, with reason
+  //   NO_TRAINING_EXAMPLES  the objective's stream is empty
+  //   NO_CLEAN_EXAMPLES     λ > 0 without a clean image
+  //   NO_CANDIDATES         λ > 0 without candidates
+  //   TOO_MANY_CANDIDATES   λ > 0 with more than kMaxCandidates
+  //   MICRO_BATCH_UNSUPPORTED  a micro-batch with InfoNCE
+  //   INDEX_OUT_OF_RANGE    an example or candidate names a text that is not
+  //                         there
+  //   INVALID_CONFIG        a size, rate or number of passes that makes no
+  //                         sense
+  // and the errors of FlatParameters::Create.
+  static absl::StatusOr<std::unique_ptr<Trainer>> Create(
+      const TrainConfig& config, const ClipConfig& clip,
+      const model::Tensors& base, TrainingData data, PixelSource* pixels);
+
+  // The next optimizer step.
+  // FAILED_PRECONDITION (RUN_ENDED) after the last; FAILED_PRECONDITION
+  // (NON_FINITE_LOSS) when loss or gradient is not finite; errors of the
+  // pixel source; INVALID_ARGUMENT (INVALID_TOKENS) for a text that the model
+  // cannot take.
+  absl::StatusOr<StepMetrics> Step();
+
+  // Steps done, and steps of the whole run.
+  int64_t step() const { return step_; }
+  int64_t total_steps() const { return total_steps_; }
+  int64_t steps_per_epoch() const { return gradient_.steps_per_epoch(); }
+  // Examples a step, without the clean images.
+  int64_t batch_size() const { return gradient_.batch_size(); }
+
+  // A snapshot; later steps do not change it.
+  absl::StatusOr<TrainerState> SaveState() const;
+
+  // Goes on from a state of the same run.
+  // FAILED_PRECONDITION (CHECKPOINT_MISMATCH) when it belongs to another;
+  // DATA_LOSS (INVALID_CHECKPOINT) when a tensor is missing or mis-shaped or
+  // the JSON cannot be read.
+  absl::Status Restore(const TrainerState& state);
+
+  // A snapshot of the model: the last iterate, and the average. Frozen
+  // tensors share the base's storage.
+  // REQUIRES: config.average, for the average.
+  absl::StatusOr<model::Tensors> LastWeights() const;
+  absl::StatusOr<model::Tensors> AverageWeights() const;
+
+ private:
+  Trainer(const TrainConfig& config, const ClipConfig& clip,
+          const model::Tensors& base, TrainingData data, PixelSource* pixels,
+          FlatParameters parameters);
+
+  absl::StatusOr<StepMetrics> StepOrThrow();
+  absl::Status RestoreOrThrow(const TrainerState& state);
+  // The flat buffers of a state by the prefix of their names.
+  std::map<std::string, at::Tensor> Buffers() const;
+  // What distinguishes runs, as JSON text.
+  std::string Identity() const;
+
+  TrainConfig config_;
+  TrainingData data_;
+  FlatParameters parameters_;
+  Optimizer optimizer_;
+  Encoder encoder_;
+  StepGradient gradient_;
+  int64_t step_ = 0;
+  int64_t total_steps_;
+  BetaAverage beta_average_;
+  // In the parameters' layout; undefined without an average.
+  at::Tensor average_;
+};
+
+}  // namespace attune::train
+
+#endif  // ATTUNE_WORKER_TRAIN_TRAINER_H_
