@@ -1,0 +1,128 @@
+#include <memory>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "client/commands/context.h"
+#include "client/commands/image_batches.h"
+#include "client/commands/table.h"
+#include "common/status_macros.h"
+
+namespace attune::client {
+namespace {
+
+// Numbers of a vector that the text form shows.
+constexpr int kShownValues = 6;
+
+// "[0.01 -0.2 … +506]"
+std::string Short(const v1::Embedding& embedding) {
+  std::string text = "[";
+  for (int i = 0; i < std::min(kShownValues, embedding.values_size()); ++i) {
+    absl::StrAppend(&text, i > 0 ? " " : "", FormatNumber(embedding.values(i)));
+  }
+  if (embedding.values_size() > kShownValues) {
+    absl::StrAppend(&text, " ... +", embedding.values_size() - kShownValues);
+  }
+  return text + "]";
+}
+
+// Prints the answer; kExitFailed when an item has failed.
+template <typename Response>
+ExitCode Print(CommandContext& context, const std::vector<std::string>& items,
+               const char* item_title, const Response& response) {
+  ExitCode code = kExitDone;
+  Table table({item_title, "dimensions", "vector"});
+  for (int i = 0; i < response.embeddings_size(); ++i) {
+    const v1::Embedding& embedding = response.embeddings(i);
+    const std::string& item = items[static_cast<size_t>(i)];
+    if (embedding.has_error()) {
+      PrintItemError(context, item, embedding.error());
+      code = kExitFailed;
+    } else {
+      table.AddRow(
+          {item, absl::StrCat(embedding.values_size()), Short(embedding)});
+    }
+  }
+  if (context.json()) {
+    context.PrintJson(response);
+  } else {
+    context.out() << response.version() << '\n';
+    table.Print(context.out());
+  }
+  return code;
+}
+
+absl::StatusOr<ExitCode> EmbedImages(CommandContext& context,
+                                     const std::string& version,
+                                     const std::vector<std::string>& paths) {
+  v1::EmbedImagesRequest request;
+  request.set_version(version);
+  v1::EmbedImagesResponse all;
+  ATTUNE_RETURN_IF_ERROR(ForEachGroup(
+      paths, request, [&](v1::EmbedImagesRequest* group) -> absl::Status {
+        ATTUNE_ASSIGN_OR_RETURN(const v1::EmbedImagesResponse response,
+                                context.client().EmbedImages(*group));
+        // The groups that follow ask the same version, should the selector
+        // move meanwhile.
+        group->set_version(response.version());
+        all.set_version(response.version());
+        all.mutable_embeddings()->MergeFrom(response.embeddings());
+        return absl::OkStatus();
+      }));
+  return Print(context, paths, "file", all);
+}
+
+absl::StatusOr<ExitCode> EmbedTexts(CommandContext& context,
+                                    const std::string& version,
+                                    const std::vector<std::string>& texts,
+                                    bool truncate) {
+  v1::EmbedTextsRequest request;
+  request.set_version(version);
+  request.mutable_texts()->Assign(texts.begin(), texts.end());
+  request.set_truncate(truncate);
+  ATTUNE_ASSIGN_OR_RETURN(const v1::EmbedTextsResponse response,
+                          context.client().EmbedTexts(request));
+  return Print(context, texts, "text", response);
+}
+
+}  // namespace
+
+void AddEmbedCommand(CLI::App& app, CommandContext& context) {
+  struct State {
+    std::string version;
+    std::vector<std::string> items;
+    bool truncate = false;
+  };
+  auto state = std::make_shared<State>();
+  CLI::App* embed =
+      app.add_subcommand("embed", "Embeddings of pictures and texts");
+  embed->require_subcommand(1);
+
+  CLI::App* image = embed->add_subcommand("image", "Embed pictures");
+  image->add_option("files", state->items, "JPEG, PNG or WebP")->required();
+  image->add_option("--model", state->version, "NAME, NAME:N or NAME@ALIAS")
+      ->required();
+  image->footer(
+      "Example:\n  attune embed image a.jpg b.png --model robust@stable "
+      "--output json\nThe vectors have length 1.");
+  image->callback([state, &context] {
+    context.SetActionWithCode([state, &context] {
+      return EmbedImages(context, state->version, state->items);
+    });
+  });
+
+  CLI::App* text = embed->add_subcommand("text", "Embed texts");
+  text->add_option("texts", state->items, "Up to 10,000 texts")->required();
+  text->add_option("--model", state->version, "NAME, NAME:N or NAME@ALIAS")
+      ->required();
+  text->add_flag("--truncate", state->truncate,
+                 "Cut texts that are longer than the model's context");
+  text->footer(
+      "Example:\n  attune embed text \"a photo of a dog.\" --model robust");
+  text->callback([state, &context] {
+    context.SetActionWithCode([state, &context] {
+      return EmbedTexts(context, state->version, state->items, state->truncate);
+    });
+  });
+}
+
+}  // namespace attune::client

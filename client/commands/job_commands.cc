@@ -1,0 +1,244 @@
+#include <memory>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "client/commands/context.h"
+#include "client/commands/job_options.h"
+#include "client/commands/job_progress.h"
+#include "client/commands/metric_table.h"
+#include "client/commands/table.h"
+#include "common/error.h"
+#include "common/status_macros.h"
+
+namespace attune::client {
+namespace {
+
+std::string StateName(const v1::Job& job) {
+  return WithoutPrefix("JOB_STATE_", v1::JobState_Name(job.state()));
+}
+
+std::string KindName(const v1::Job& job) {
+  if (job.has_evaluate()) return "evaluate";
+  return job.train().has_infonce() ? "infonce" : "dpo";
+}
+
+std::string Progress(const v1::Job& job) {
+  if (job.total_steps() == 0) return "";
+  return absl::StrCat(job.step(), "/", job.total_steps());
+}
+
+absl::Status List(CommandContext& context) {
+  v1::ListJobsResponse all;
+  ATTUNE_RETURN_IF_ERROR(ForEachPage(
+      v1::ListJobsRequest(),
+      [&](const auto& request) { return context.client().ListJobs(request); },
+      [&](v1::ListJobsResponse& page) {
+        all.mutable_jobs()->MergeFrom(page.jobs());
+      }));
+  if (context.json()) {
+    context.PrintJson(all);
+    return absl::OkStatus();
+  }
+  Table table({"id", "state", "kind", "dataset", "from", "made", "step",
+               "created", "note"});
+  for (const v1::Job& job : all.jobs()) {
+    const bool evaluate = job.has_evaluate();
+    table.AddRow({job.id(), StateName(job), KindName(job),
+                  evaluate ? job.evaluate().dataset() : job.train().dataset(),
+                  evaluate ? job.evaluate().model() : job.train().base(),
+                  absl::StrJoin(job.output_versions(), ","), Progress(job),
+                  FormatTime(job.create_time()), job.status_message()});
+  }
+  table.Print(context.out());
+  return absl::OkStatus();
+}
+
+void PrintSpec(const v1::TrainSpec& spec, std::ostream& out) {
+  std::string objective;
+  if (spec.has_infonce()) {
+    objective = absl::StrCat("infonce, kl-weight ", spec.infonce().kl_weight());
+  } else {
+    objective = absl::StrCat("dpo, beta ", spec.dpo().beta(), ", kl-weight ",
+                             spec.dpo().kl_weight(), ", label-smoothing ",
+                             spec.dpo().label_smoothing());
+  }
+  const v1::Optimizer& optimizer = spec.optimizer();
+  PrintFields(
+      {{"Dataset", spec.dataset()},
+       {"From", spec.base()},
+       {"Output model", spec.output_model()},
+       {"Objective", objective},
+       {"Optimizer",
+        absl::StrCat(
+            optimizer.kind() == v1::Optimizer::KIND_ADAMW ? "adamw" : "adamax",
+            ", learning-rate ", optimizer.learning_rate(), ", weight-decay ",
+            optimizer.weight_decay(), ", warmup-ratio ",
+            optimizer.warmup_ratio(), ", ",
+            optimizer.schedule() == v1::Optimizer::SCHEDULE_CONSTANT
+                ? "constant"
+                : "cosine")},
+       {"Length", spec.has_steps() ? absl::StrCat(spec.steps(), " steps")
+                                   : absl::StrCat(spec.epochs(), " epochs")},
+       {"Batch size", absl::StrCat(spec.batch_size())},
+       {"Seed", absl::StrCat(spec.seed())},
+       {"Average", spec.average() ? "yes" : "no"},
+       {"Eval dataset", spec.eval_dataset()}},
+      out);
+}
+
+absl::Status Show(CommandContext& context, const std::string& id) {
+  v1::GetJobRequest request;
+  request.set_id(id);
+  ATTUNE_ASSIGN_OR_RETURN(const v1::Job job, context.client().GetJob(request));
+  if (context.json()) {
+    context.PrintJson(job);
+    return absl::OkStatus();
+  }
+  PrintFields({{"Job", job.id()},
+               {"State", StateName(job)},
+               {"Note", job.status_message()},
+               {"Step", Progress(job)},
+               {"Attempts", absl::StrCat(job.attempt(), " (",
+                                         job.failure_count(), " failed)")},
+               {"Worker", job.worker_id()},
+               {"Created", FormatTime(job.create_time())},
+               {"Started", FormatTime(job.start_time())},
+               {"Ended", FormatTime(job.end_time())},
+               {"Made", absl::StrJoin(job.output_versions(), ", ")}},
+              context.out());
+  if (job.has_train()) PrintSpec(job.train(), context.out());
+  if (job.has_evaluate()) {
+    PrintFields({{"Dataset", job.evaluate().dataset()},
+                 {"Model", job.evaluate().model()},
+                 {"Against", job.evaluate().against()}},
+                context.out());
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<ExitCode> Submit(CommandContext& context,
+                                const JobOptions& options, bool watch) {
+  v1::CreateJobRequest request;
+  ATTUNE_ASSIGN_OR_RETURN(*request.mutable_train(), ToTrainSpec(options));
+  ATTUNE_ASSIGN_OR_RETURN(const v1::Job job,
+                          context.client().CreateJob(request));
+  if (watch) return WatchAndReport(context, job.id());
+  if (context.json()) {
+    context.PrintJson(job);
+  } else {
+    context.out() << job.id() << '\n';
+  }
+  return kExitDone;
+}
+
+absl::Status Cancel(CommandContext& context, const std::string& id) {
+  v1::CancelJobRequest request;
+  request.set_id(id);
+  ATTUNE_ASSIGN_OR_RETURN(const v1::Job job,
+                          context.client().CancelJob(request));
+  if (context.json()) {
+    context.PrintJson(job);
+  } else {
+    context.out() << job.id() << ' ' << StateName(job) << '\n';
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Metrics(CommandContext& context, const std::string& id, bool csv) {
+  if (csv && context.json()) {
+    return UsageError("--csv and --output json exclude each other");
+  }
+  v1::ListMetricsRequest request;
+  request.set_job_id(id);
+  request.set_page_size(10'000);
+  std::unique_ptr<MetricPrinter> printer = MakeMetricPrinter(csv, context);
+  ATTUNE_RETURN_IF_ERROR(ForEachPage(
+      request,
+      [&](const auto& page) { return context.client().ListMetrics(page); },
+      [&](const v1::ListMetricsResponse& page) {
+        for (const v1::MetricRow& row : page.rows()) printer->Add(row);
+      }));
+  printer->Finish();
+  return absl::OkStatus();
+}
+
+// A command with the job's id as its argument.
+CLI::App* AddIdCommand(CLI::App& job, const char* name, const char* help,
+                       std::string& id) {
+  CLI::App* command = job.add_subcommand(name, help);
+  command->add_option("id", id, "The job, such as job-4be1c09a77d2")
+      ->required();
+  return command;
+}
+
+}  // namespace
+
+void AddJobCommand(CLI::App& app, CommandContext& context) {
+  struct State {
+    std::string id;
+    JobOptions options;
+    bool watch = false;
+    bool csv = false;
+  };
+  auto state = std::make_shared<State>();
+  CLI::App* job = app.add_subcommand("job", "Train, watch and cancel");
+  job->require_subcommand(1);
+
+  CLI::App* submit =
+      job->add_subcommand("submit", "Start a training job and print its id");
+  AddJobOptions(*submit, state->options);
+  submit->add_flag("--watch", state->watch, "Show the progress until it ends");
+  submit->footer(R"(Examples:
+  attune job submit --dataset rta --model base --output-model robust --watch
+  attune job submit --dataset rta --model base --objective dpo --beta 1 \
+      --kl-weight 0 --epochs 30 --batch-size 16 --learning-rate 1e-3 \
+      --output-model robust --watch
+Options without a value take the published one of the objective, in brackets.)");
+  submit->callback([state, &context] {
+    context.SetActionWithCode([state, &context] {
+      return Submit(context, state->options, state->watch);
+    });
+  });
+
+  CLI::App* list = job->add_subcommand("list", "All jobs, the newest first");
+  list->footer("Example:\n  attune job list");
+  list->callback(
+      [&context] { context.SetAction([&context] { return List(context); }); });
+
+  CLI::App* show = AddIdCommand(*job, "show", "One job", state->id);
+  show->footer("Example:\n  attune job show job-4be1c09a77d2 --output json");
+  show->callback([state, &context] {
+    context.SetAction([state, &context] { return Show(context, state->id); });
+  });
+
+  CLI::App* watch = AddIdCommand(
+      *job, "watch", "Show a job's progress until it ends", state->id);
+  watch->footer(
+      "Example:\n  attune job watch job-4be1c09a77d2\n"
+      "Exit code 3 when the job fails or is cancelled. Interrupting the watch "
+      "does not stop the job.");
+  watch->callback([state, &context] {
+    context.SetActionWithCode(
+        [state, &context] { return WatchAndReport(context, state->id); });
+  });
+
+  CLI::App* metrics = AddIdCommand(
+      *job, "metrics", "What every step of a job has reported", state->id);
+  metrics->add_flag("--csv", state->csv, "As comma-separated values");
+  metrics->footer(
+      "Examples:\n  attune job metrics job-4be1c09a77d2 --csv > run.csv\n"
+      "  attune job metrics job-4be1c09a77d2 --output json   (a row a line)");
+  metrics->callback([state, &context] {
+    context.SetAction(
+        [state, &context] { return Metrics(context, state->id, state->csv); });
+  });
+
+  CLI::App* cancel =
+      AddIdCommand(*job, "cancel", "Stop a job; a checkpoint stays", state->id);
+  cancel->footer("Example:\n  attune job cancel job-4be1c09a77d2");
+  cancel->callback([state, &context] {
+    context.SetAction([state, &context] { return Cancel(context, state->id); });
+  });
+}
+
+}  // namespace attune::client

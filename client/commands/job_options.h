@@ -1,0 +1,50 @@
+#ifndef ATTUNE_CLIENT_COMMANDS_JOB_OPTIONS_H_
+#define ATTUNE_CLIENT_COMMANDS_JOB_OPTIONS_H_
+
+#include <CLI/CLI.hpp>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "attune/v1/job_service.pb.h"
+
+namespace attune::client {
+
+// The options of `job submit`. One that is not given stays unset, so that the
+// server fills in the published value of the objective.
+struct JobOptions {
+  std::string dataset;
+  std::string model;
+  std::string output_model;
+  std::string objective = "dpo";
+  std::optional<double> beta;
+  std::optional<double> kl_weight;
+  std::optional<double> label_smoothing;
+  std::optional<std::string> optimizer;
+  std::optional<double> learning_rate;
+  std::optional<double> weight_decay;
+  std::optional<double> warmup_ratio;
+  std::optional<std::string> schedule;
+  std::optional<int32_t> epochs;
+  std::optional<int64_t> steps;
+  std::optional<int32_t> batch_size;
+  int32_t micro_batch = 0;
+  std::optional<int64_t> seed;
+  bool freeze_logit_scale = false;
+  std::optional<bool> average;
+  std::optional<int64_t> checkpoint_every;
+  std::string eval_dataset;
+  bool truncate = false;
+};
+
+// Adds the options to `command`. `options` must outlive it.
+void AddJobOptions(CLI::App& command, JobOptions& options);
+
+// The request that the options mean. A usage error (exit code 2) for an option
+// of another objective than the one chosen.
+absl::StatusOr<v1::TrainSpec> ToTrainSpec(const JobOptions& options);
+
+}  // namespace attune::client
+
+#endif  // ATTUNE_CLIENT_COMMANDS_JOB_OPTIONS_H_

@@ -1,0 +1,155 @@
+#include "client/commands/job_progress.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "client/commands/cli.h"
+#include "client/commands/table.h"
+#include "common/error.h"
+#include "common/grpc/time_conversion.h"
+#include "common/status_macros.h"
+
+namespace attune::client {
+namespace {
+
+// Lines of a whole run where no terminal is.
+constexpr int64_t kPlainLines = 20;
+// Steps over which the speed is taken.
+constexpr size_t kSpeedWindow = 64;
+
+}  // namespace
+
+std::string DescribeRow(const v1::MetricRow& row, int64_t total_steps,
+                        bool preference_job) {
+  std::string text = absl::StrCat("step ", row.step());
+  if (total_steps > 0) absl::StrAppend(&text, "/", total_steps);
+  const auto add = [&](bool present, absl::string_view name, double value) {
+    if (present) absl::StrAppend(&text, "  ", name, " ", FormatNumber(value));
+  };
+  add(row.has_loss(), "loss", row.loss());
+  add(row.has_margin(), "margin", row.margin());
+  add(row.has_pair_accuracy(), "accuracy", row.pair_accuracy());
+  if (row.has_examples_per_second()) {
+    absl::StrAppend(&text, "  ", FormatNumber(row.examples_per_second()),
+                    preference_job ? " pairs/s" : " images/s");
+  }
+  return text;
+}
+
+void JobProgress::AddTime(const v1::MetricRow& row) {
+  const absl::Time time = FromProtoTimestamp(row.time());
+  // Another attempt begins again at its checkpoint.
+  if (!times_.empty() && row.step() <= times_.back().first) times_.clear();
+  times_.emplace_back(row.step(), time);
+  if (times_.size() > kSpeedWindow) times_.pop_front();
+}
+
+std::string JobProgress::TimeLeft(int64_t total_steps) const {
+  if (times_.size() < 2 || total_steps == 0) return "";
+  const auto& [first_step, first_time] = times_.front();
+  const auto& [last_step, last_time] = times_.back();
+  const absl::Duration step =
+      (last_time - first_time) / (last_step - first_step);
+  const absl::Duration left = absl::Ceil(
+      std::max<int64_t>(0, total_steps - last_step) * step, absl::Seconds(1));
+  return absl::StrCat("  ", absl::FormatDuration(left), " left");
+}
+
+void JobProgress::ShowState(const v1::Job& job) {
+  std::string state =
+      absl::StrCat(job.id(), " ",
+                   WithoutPrefix("JOB_STATE_", v1::JobState_Name(job.state())));
+  // How an ended job ended is told by ReportEnd.
+  if (!job.status_message().empty() && !IsFinal(job.state())) {
+    absl::StrAppend(&state, ": ", job.status_message());
+  }
+  if (state == state_) return;
+  state_ = state;
+  line_.Print(state_);
+}
+
+void JobProgress::ShowRow(const v1::Job& job, const v1::MetricRow& row) {
+  const int64_t total = job.total_steps();
+  const std::string text = absl::StrCat(
+      DescribeRow(row, total, !job.train().has_infonce()), TimeLeft(total));
+  if (line_.terminal()) {
+    line_.Show(
+        total > 0 ? static_cast<double>(row.step()) / static_cast<double>(total)
+                  : -1,
+        text);
+    return;
+  }
+  if (row.step() < next_line_step_ && row.step() != total) return;
+  line_.Print(text);
+  next_line_step_ = row.step() + std::max<int64_t>(1, total / kPlainLines);
+}
+
+void JobProgress::Update(const v1::WatchJobResponse& message) {
+  const v1::Job& job = message.job();
+  ShowState(job);
+  for (const v1::JobEvent& event : message.events()) {
+    line_.Print(absl::StrCat("  ", event.message()));
+  }
+  for (const v1::MetricRow& row : message.metrics()) {
+    if (!times_.empty() && row.step() < times_.back().first) {
+      next_line_step_ = 0;
+    }
+    AddTime(row);
+    if (!line_.terminal()) ShowRow(job, row);
+  }
+  if (!line_.terminal()) return;
+  if (!message.metrics().empty()) {
+    ShowRow(job, *message.metrics().rbegin());
+  } else if (times_.empty() && job.total_steps() > 0) {
+    line_.Show(static_cast<double>(job.step()) /
+                   static_cast<double>(job.total_steps()),
+               absl::StrCat("step ", job.step(), "/", job.total_steps()));
+  }
+}
+
+ExitCode ReportEnd(CommandContext& context, const v1::Job& job) {
+  if (job.state() == v1::JOB_STATE_SUCCEEDED) {
+    if (!context.json() && !job.output_versions().empty()) {
+      context.out() << job.id() << " made "
+                    << absl::StrJoin(job.output_versions(), ", ") << '\n';
+    }
+    return kExitDone;
+  }
+  const bool cancelled = job.state() == v1::JOB_STATE_CANCELLED;
+  std::string message =
+      absl::StrCat(job.id(), cancelled ? " was cancelled" : " failed");
+  if (!job.status_message().empty()) {
+    absl::StrAppend(&message, ": ", job.status_message());
+  }
+  PrintError(Error(absl::StatusCode::kAborted,
+                   cancelled ? "JOB_CANCELLED" : "JOB_FAILED", message),
+             context.console().err);
+  return kExitJobFailed;
+}
+
+absl::StatusOr<ExitCode> WatchAndReport(CommandContext& context,
+                                        const std::string& id) {
+  v1::Job job;
+  if (context.json()) {
+    ATTUNE_ASSIGN_OR_RETURN(
+        job,
+        context.client().WatchJob(id, [&](const v1::WatchJobResponse& message) {
+          context.PrintJson(message);
+          return absl::OkStatus();
+        }));
+  } else {
+    ProgressLine line(context.out(), context.console().out_is_terminal,
+                      context.console().width);
+    JobProgress progress(line);
+    ATTUNE_ASSIGN_OR_RETURN(
+        job,
+        context.client().WatchJob(id, [&](const v1::WatchJobResponse& message) {
+          progress.Update(message);
+          return absl::OkStatus();
+        }));
+  }
+  return ReportEnd(context, job);
+}
+
+}  // namespace attune::client
