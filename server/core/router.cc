@@ -117,7 +117,9 @@ void Router::RemoveWorker(int64_t session) {
     absl::MutexLock lock(&mutex_);
     auto connection = connections_.extract(session);
     if (connection.empty()) return;
+    const std::string worker_id = placement_.workers().at(session).about.id;
     placement_.Remove(session);
+    ReportLoaded(worker_id);
     // The oldest batch is put back last, thus in front.
     auto& batches = connection.mapped().batches;
     for (auto batch = batches.rbegin(); batch != batches.rend(); ++batch) {
@@ -142,8 +144,11 @@ void Router::OnLoadResult(int64_t session, const std::string& version_digest,
   Completions completions;
   {
     absl::MutexLock lock(&mutex_);
+    const auto worker = placement_.workers().find(session);
+    if (worker == placement_.workers().end()) return;
     if (status.ok()) {
       placement_.Loaded(session, version_digest);
+      ReportLoaded(worker->second.about.id);
     } else {
       placement_.Unloaded(session, version_digest);
       // Those who wait for it learn why, unless another worker has it.
@@ -229,19 +234,33 @@ void Router::Stop() {
   Run(std::move(completions));
 }
 
-std::vector<Router::WorkerView> Router::Workers() const {
+void Router::SetLoadedListener(LoadedListener listener) {
   absl::MutexLock lock(&mutex_);
-  std::vector<WorkerView> views;
+  loaded_listener_ = std::move(listener);
+}
+
+void Router::ReportLoaded(const std::string& worker_id) {
+  if (!loaded_listener_) return;
+  std::set<std::string> versions;
+  // A worker that came again may have its old session for a moment.
   for (const auto& [session, worker] : placement_.workers()) {
-    WorkerView view{worker.about.id, worker.about.device, {}};
+    if (worker.about.id != worker_id) continue;
     for (const auto& [digest, slot] : worker.slots) {
-      if (!slot.loaded) continue;
-      view.loaded_versions.push_back(VersionName(slot.version->version));
+      if (slot.loaded) versions.insert(VersionName(slot.version->version));
     }
-    std::sort(view.loaded_versions.begin(), view.loaded_versions.end());
-    views.push_back(std::move(view));
   }
-  return views;
+  loaded_listener_(worker_id, {versions.begin(), versions.end()});
+}
+
+std::vector<std::string> Router::LoadedVersions() const {
+  absl::MutexLock lock(&mutex_);
+  std::set<std::string> versions;
+  for (const auto& [session, worker] : placement_.workers()) {
+    for (const auto& [digest, slot] : worker.slots) {
+      if (slot.loaded) versions.insert(VersionName(slot.version->version));
+    }
+  }
+  return {versions.begin(), versions.end()};
 }
 
 int64_t Router::QueueDepth() const {

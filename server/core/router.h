@@ -2,6 +2,7 @@
 #define ATTUNE_SERVER_CORE_ROUTER_H_
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <set>
@@ -79,12 +80,15 @@ class Router {
   // Ends every unfinished call with DRAINING, and those that come.
   void Stop();
 
-  struct WorkerView {
-    std::string id;
-    std::string device;
-    std::vector<std::string> loaded_versions;  // NAME:N, sorted
-  };
-  std::vector<WorkerView> Workers() const;
+  // Hears which versions (NAME:N, sorted) a worker has, whenever that
+  // changes. Called with the router's lock held: it must not block nor call
+  // the router. REQUIRES: called before the first worker comes.
+  using LoadedListener = std::function<void(const std::string& worker_id,
+                                            std::vector<std::string> versions)>;
+  void SetLoadedListener(LoadedListener listener);
+
+  // The versions that some worker has, as NAME:N, sorted and distinct.
+  std::vector<std::string> LoadedVersions() const;
   int64_t QueueDepth() const;
 
  private:
@@ -105,6 +109,8 @@ class Router {
   };
 
   static void Run(Completions completions);
+  void ReportLoaded(const std::string& worker_id)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void OnTimer();
 
   // Ends a group; OK means with its result.
@@ -150,6 +156,7 @@ class Router {
   absl::Duration no_worker_since_ ABSL_GUARDED_BY(mutex_);
   // Timers that are set and have not fired.
   std::set<absl::Duration> wake_ups_ ABSL_GUARDED_BY(mutex_);
+  LoadedListener loaded_listener_ ABSL_GUARDED_BY(mutex_);
   int64_t next_session_ ABSL_GUARDED_BY(mutex_) = 1;
   int64_t next_batch_ ABSL_GUARDED_BY(mutex_) = 1;
   bool stopped_ ABSL_GUARDED_BY(mutex_) = false;

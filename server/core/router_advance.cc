@@ -115,7 +115,10 @@ void Router::LoadVersions(absl::Duration now) {
         placement_.Place(batcher_.Version(key), head, now, waiting_since);
     if (!move) continue;
     WorkerLink& link = *connections_.at(move->session).link;
-    if (!move->unload.empty()) link.SendUnload(move->unload);
+    if (!move->unload.empty()) {
+      link.SendUnload(move->unload);
+      ReportLoaded(placement_.workers().at(move->session).about.id);
+    }
     link.SendLoad(*batcher_.Version(key));
   }
 }

@@ -37,7 +37,13 @@ class Drain {
   int64_t AddListener(std::function<void()> listener);
   void RemoveListener(int64_t id);
 
+  // Unary calls that are not done, for who waits until they are.
+  void CallBegan() const { calls_.fetch_add(1); }
+  void CallEnded() const { calls_.fetch_sub(1); }
+  int64_t unary_calls() const { return calls_.load(); }
+
  private:
+  mutable std::atomic<int64_t> calls_ = 0;
   std::atomic<bool> started_ = false;
   absl::Mutex mutex_;
   int64_t next_id_ ABSL_GUARDED_BY(mutex_) = 1;

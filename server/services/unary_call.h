@@ -34,7 +34,9 @@ namespace attune::services {
 class UnaryCall final : public grpc::ServerUnaryReactor {
  public:
   UnaryCall(const CallEnvironment& environment, CallName name)
-      : timer_(environment, name) {}
+      : drain_(*environment.drain), timer_(environment, name) {
+    drain_.CallBegan();
+  }
 
   // Ends the call, from any thread. REQUIRES: called once; the request, the
   // response and the call must not be touched afterwards.
@@ -49,12 +51,14 @@ class UnaryCall final : public grpc::ServerUnaryReactor {
   void OnCancel() override { cancelled_.store(true); }
   void OnDone() override {
     timer_.Ended(code_);
+    drain_.CallEnded();
     delete this;
   }
 
  private:
   ~UnaryCall() override = default;
 
+  const Drain& drain_;
   CallTimer timer_;
   std::atomic<bool> cancelled_ = false;
   absl::StatusCode code_ = absl::StatusCode::kUnknown;

@@ -126,7 +126,28 @@ TEST_F(RouterTest, VersionIsLoadedOnDemandAndItsInputsAnswered) {
   ASSERT_TRUE(result.has_value());
   ASSERT_TRUE(result->ok()) << result->status();
   EXPECT_THAT((*result)->values, ElementsAre(100, 0, 101, 0));
-  EXPECT_THAT(router_.Workers()[0].loaded_versions, ElementsAre("base:1"));
+  EXPECT_THAT(router_.LoadedVersions(), ElementsAre("base:1"));
+}
+
+TEST_F(RouterTest, ListenerHearsWhatAWorkerHas) {
+  std::vector<std::vector<std::string>> heard;
+  router_.SetLoadedListener(
+      [&](const std::string& id, std::vector<std::string> versions) {
+        EXPECT_EQ(id, "w");
+        heard.push_back(std::move(versions));
+      });
+  FakeLink link;
+  const int64_t session = AddWorker(link);
+  Result& first = NewResult();
+  Submit(base_, Images(4), &first);
+  router_.OnLoadResult(session, "digest-base", absl::OkStatus());
+  ASSERT_TRUE(AnswerBatch(session, link.batches[0]).ok());
+  Result& second = NewResult();
+  Submit(other_, Images(1), &second);
+  router_.OnLoadResult(session, "digest-other", absl::OkStatus());
+  router_.RemoveWorker(session);
+  EXPECT_THAT(heard, ElementsAre(ElementsAre("base:1"), IsEmpty(),
+                                 ElementsAre("other:1"), IsEmpty()));
 }
 
 TEST_F(RouterTest, CallersShareABatchThatGoesWhenItIsFull) {
