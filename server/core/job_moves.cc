@@ -1,6 +1,7 @@
 #include "server/core/job_moves.h"
 
 #include <string>
+#include <variant>
 
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
@@ -10,6 +11,25 @@ namespace attune::core {
 
 using storage::Job;
 using storage::JobState;
+
+namespace {
+
+absl::Status AbandonValidation(storage::StateTransaction& transaction,
+                               const Job& job, absl::string_view message) {
+  const auto* spec = std::get_if<storage::ValidateSpec>(&job.spec);
+  if (spec == nullptr) return absl::OkStatus();
+  ATTUNE_ASSIGN_OR_RETURN(storage::Dataset dataset,
+                          transaction.datasets().Get(spec->dataset));
+  dataset.state = storage::DatasetState::kInvalid;
+  // Example 0 is none: the message is about the validation itself.
+  dataset.invalid_examples = {
+      {.example = 0,
+       .reason = absl::StrCat("the validation did not finish: ", message)}};
+  dataset.invalid_example_count = 0;
+  return transaction.datasets().Update(dataset);
+}
+
+}  // namespace
 
 absl::Status InsertQueued(storage::StateTransaction& transaction, Job& job,
                           absl::Time now) {
@@ -46,6 +66,51 @@ absl::Status MoveJob(storage::StateTransaction& transaction, Job& job,
   return transaction.jobs().AddEvent(
       job.id,
       {.time = now, .attempt = job.attempt, .message = std::string(event)});
+}
+
+absl::Status ReleaseJob(storage::StateTransaction& transaction, Job& job,
+                        AttemptEnd end, const LeaseOptions& options,
+                        absl::string_view message, absl::Time now,
+                        std::vector<JobMove>& moves) {
+  if (job.state == JobState::kCancelling) {
+    return MoveJob(transaction, job, JobState::kCancelled, "Cancelled",
+                   "cancelled", now, moves);
+  }
+  if (job.state == JobState::kPausing) {
+    return MoveJob(transaction, job, JobState::kPaused, "Paused", "paused", now,
+                   moves);
+  }
+  if (end == AttemptEnd::kHandBack) {
+    return MoveJob(transaction, job, JobState::kQueued,
+                   absl::StrCat("Handed back and queued again: ", message),
+                   message, now, moves);
+  }
+  ++job.failure_count;
+  const std::string what =
+      absl::StrCat("Attempt ", job.attempt, " failed: ", message);
+  if (end == AttemptEnd::kPermanent ||
+      job.failure_count >= options.max_failures) {
+    ATTUNE_RETURN_IF_ERROR(
+        MoveJob(transaction, job, JobState::kFailed,
+                absl::StrCat(what, end == AttemptEnd::kPermanent
+                                       ? "; trying again would not help"
+                                       : "; it was the last attempt allowed"),
+                message, now, moves));
+    return AbandonValidation(transaction, job, message);
+  }
+  // A worker that is gone does not make a second one fail.
+  const absl::Duration delay = end == AttemptEnd::kExpired
+                                   ? absl::ZeroDuration()
+                                   : options.DelayAfter(job.failure_count);
+  if (delay == absl::ZeroDuration()) {
+    return MoveJob(transaction, job, JobState::kQueued,
+                   absl::StrCat(what, "; queued again"), message, now, moves);
+  }
+  job.backoff_until = now + delay;
+  return MoveJob(
+      transaction, job, JobState::kBackoff,
+      absl::StrCat(what, "; tried again in ", absl::FormatDuration(delay)),
+      message, now, moves);
 }
 
 }  // namespace attune::core

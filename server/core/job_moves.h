@@ -7,6 +7,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "server/core/job_signals.h"
+#include "server/core/lease_table.h"
 #include "storage/state_store.h"
 
 namespace attune::core {
@@ -25,6 +26,24 @@ absl::Status MoveJob(storage::StateTransaction& transaction, storage::Job& job,
                      storage::JobState state, absl::string_view event,
                      absl::string_view status_message, absl::Time now,
                      std::vector<JobMove>& moves);
+
+// How an attempt ended without a result.
+enum class AttemptEnd {
+  kHandBack,   // the worker stopped or was asked to; no failure
+  kExpired,    // nothing was heard of the worker
+  kFailed,     // tried again after a delay
+  kPermanent,  // trying again would fail again
+};
+
+// Takes a leased job from its worker: back into the queue, at once or after
+// `job.backoff_until`, to the end after the last failure allowed, or to where a
+// cancel or a pause wanted it. `message` says why. A validation that ends for
+// good leaves its dataset INVALID with that message. REQUIRES:
+// IsLeased(job.state).
+absl::Status ReleaseJob(storage::StateTransaction& transaction,
+                        storage::Job& job, AttemptEnd end,
+                        const LeaseOptions& options, absl::string_view message,
+                        absl::Time now, std::vector<JobMove>& moves);
 
 }  // namespace attune::core
 

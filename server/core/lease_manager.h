@@ -5,7 +5,6 @@
 #include <map>
 #include <optional>
 #include <string>
-#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/functional/any_invocable.h"
@@ -16,6 +15,7 @@
 #include "absl/time/time.h"
 #include "common/clock.h"
 #include "server/core/executor.h"
+#include "server/core/job_moves.h"
 #include "server/core/job_signals.h"
 #include "server/core/lease_table.h"
 #include "server/core/leased_task.h"
@@ -80,26 +80,28 @@ class LeaseManager {
 
  private:
   struct Wait {
+    int64_t id = 0;
     std::string worker_id;
     absl::Duration deadline;  // monotonic
     LeaseCallback done;
   };
 
-  // Has Dispatch run on the executor.
+  // Has Dispatch run on the executor, unless it will look again anyway.
   void Wake();
-  // Gives queued jobs to those who wait until one of them runs out.
+  // Gives queued jobs to those who wait until one of the two runs out.
   void Dispatch();
-  std::optional<std::pair<int64_t, Wait>> TakeWait();
-  void FinishDispatch(int64_t wait_id, Wait wait,
-                      absl::StatusOr<std::optional<LeasedTask>> task);
+  // The wait to serve next. Nothing: Dispatch is over.
+  std::optional<Wait> TakeWait();
+  // Answers a served wait, or puts it back when there was no task. Whether
+  // Dispatch goes on.
+  bool Serve(Wait wait, absl::StatusOr<std::optional<LeasedTask>> task);
   // Leases the oldest queued job, if any.
   absl::StatusOr<std::optional<LeasedTask>> LeaseOldest(
       absl::string_view worker_id);
-  absl::Status ExpireLease(const Lease& lease);
+  // Ends a lease whose worker does not have the job, or is gone.
+  absl::Status Release(const Lease& lease, AttemptEnd end,
+                       absl::string_view message);
   absl::Status EndBackoff(absl::string_view job_id);
-  // Requeues a job whose worker does not have it; no failure.
-  absl::Status Requeue(absl::string_view job_id, int32_t attempt,
-                       absl::string_view event);
   void ExpireWaits();
 
   storage::StateStore& state_;
@@ -114,8 +116,10 @@ class LeaseManager {
   absl::Mutex mutex_;
   int64_t next_wait_id_ ABSL_GUARDED_BY(mutex_) = 1;
   std::map<int64_t, Wait> waits_ ABSL_GUARDED_BY(mutex_);
-  // The wait that is being served, 0 for none, and whether it was cancelled.
-  int64_t served_wait_id_ ABSL_GUARDED_BY(mutex_) = 0;
+  // The wait that is being served, 0 for none, whose it is and whether nobody
+  // waits for its answer any more.
+  int64_t served_wait_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::string served_worker_ ABSL_GUARDED_BY(mutex_);
   bool served_wait_cancelled_ ABSL_GUARDED_BY(mutex_) = false;
   bool dispatching_ ABSL_GUARDED_BY(mutex_) = false;
   bool dispatch_again_ ABSL_GUARDED_BY(mutex_) = false;

@@ -128,6 +128,26 @@ std::vector<Lease> LeaseTable::TakeExpired() {
   return expired;
 }
 
+void LeaseTable::StartBackoff(absl::string_view job_id, absl::Duration delay) {
+  absl::MutexLock lock(&mutex_);
+  backoffs_[std::string(job_id)] = clock_.MonotonicNow() + delay;
+}
+
+std::vector<std::string> LeaseTable::TakeEndedBackoffs() {
+  absl::MutexLock lock(&mutex_);
+  const absl::Duration now = clock_.MonotonicNow();
+  std::vector<std::string> ended;
+  for (auto backoff = backoffs_.begin(); backoff != backoffs_.end();) {
+    if (backoff->second > now) {
+      ++backoff;
+      continue;
+    }
+    ended.push_back(backoff->first);
+    backoff = backoffs_.erase(backoff);
+  }
+  return ended;
+}
+
 std::vector<RunningFigures> LeaseTable::Figures() const {
   absl::MutexLock lock(&mutex_);
   std::vector<RunningFigures> figures;

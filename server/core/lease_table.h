@@ -51,6 +51,7 @@ struct Lease {
   int32_t attempt = 0;
   std::string token_hash;
   std::string worker_id;
+  std::string task_name;  // for people
   Wish wish = Wish::kContinue;
   int64_t step = 0;
   int64_t total_steps = 0;
@@ -99,6 +100,11 @@ class LeaseTable {
   // Removes and returns the leases whose term is over.
   std::vector<Lease> TakeExpired();
 
+  // Remembers that a job waits in BACKOFF for so long; those for which that
+  // time is over are removed and returned.
+  void StartBackoff(absl::string_view job_id, absl::Duration delay);
+  std::vector<std::string> TakeEndedBackoffs();
+
   // Of the leases that have them.
   std::vector<RunningFigures> Figures() const;
 
@@ -107,6 +113,8 @@ class LeaseTable {
   const absl::Duration duration_;
   mutable absl::Mutex mutex_;
   std::map<std::string, Lease, std::less<>> leases_ ABSL_GUARDED_BY(mutex_);
+  // When a delay is over, on the monotonic clock.
+  std::map<std::string, absl::Duration> backoffs_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace attune::core

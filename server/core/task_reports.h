@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "common/clock.h"
+#include "server/core/job_moves.h"
 #include "server/core/job_signals.h"
 #include "server/core/lease_table.h"
 #include "server/core/metrics.h"
@@ -47,6 +48,10 @@ enum class FailureKind {
   kPermanent = 2,  // the job ends
   kHandBack = 3,   // the worker stops or was asked to; no failure
 };
+
+// The job that a token holds now: LEASE_LOST.
+absl::StatusOr<storage::Job> LeasedJob(storage::StateTransaction& transaction,
+                                       absl::string_view token);
 
 // What workers write about the tasks that they hold. Every function checks the
 // lease token in the transaction that applies the write: ABORTED, reason
@@ -88,7 +93,7 @@ class TaskReports {
   // none. INVALID_ARGUMENT, reason INVALID_RESULT, when the result is not one
   // of such a task; FAILED_PRECONDITION, reason BLOB_MISSING.
   absl::StatusOr<std::vector<std::string>> Complete(absl::string_view token,
-                                                    TaskResult result);
+                                                    const TaskResult& result);
 
   // Ends the attempt: back into the queue, at once or after a delay, or the end
   // of the job after the last failure allowed.
@@ -96,10 +101,19 @@ class TaskReports {
                     absl::string_view reason, absl::string_view message);
 
  private:
-  absl::StatusOr<std::vector<std::string>> CompleteTrain(
-      storage::StateTransaction& transaction, const storage::Job& job,
-      const TrainResult& result);
-  void Released(const storage::Job& job, const std::vector<JobMove>& moves);
+  // What can be found out about a result before the transaction that applies
+  // it.
+  struct Completion {
+    bool repeated = false;  // the same token has completed the job already
+    std::vector<std::string> versions;  // of a repeated call
+    std::string dataset_digest;         // of a validated dataset
+  };
+
+  absl::StatusOr<Completion> PrepareCompletion(absl::string_view token,
+                                               const TaskResult& result) const;
+  // After the commit that took a job from its worker.
+  void Released(const storage::Job& job, absl::string_view worker_id,
+                const std::vector<JobMove>& moves);
 
   storage::StateStore& state_;
   storage::BlobStore& blobs_;

@@ -1,0 +1,159 @@
+#include "server/core/task_reports.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/digest.h"
+#include "common/error.h"
+#include "common/status_macros.h"
+#include "server/core/job_state.h"
+#include "server/core/manifest.h"
+#include "server/core/train_spec.h"
+#include "server/core/version.h"
+
+namespace attune::core {
+
+using storage::Job;
+using storage::JobState;
+using storage::MetricRow;
+using storage::StateTransaction;
+
+namespace {
+
+constexpr size_t kMaxRows = 1'000;
+constexpr size_t kKeptCheckpoints = 2;
+constexpr size_t kMaxWorkerStateBytes = size_t{1} << 20;
+
+}  // namespace
+
+absl::StatusOr<Job> LeasedJob(StateTransaction& transaction,
+                              absl::string_view token) {
+  absl::StatusOr<Job> job = transaction.jobs().Get(JobOfToken(token));
+  if (absl::IsNotFound(job.status())) return LeaseLost(JobOfToken(token));
+  ATTUNE_RETURN_IF_ERROR(job.status());
+  if (!IsLeased(job->state) || job->lease_token_hash != Sha256Hex(token)) {
+    return LeaseLost(job->id);
+  }
+  return job;
+}
+
+absl::Status TaskReports::Check(absl::string_view token) const {
+  return state_.Read([&](StateTransaction& transaction) {
+    return LeasedJob(transaction, token).status();
+  });
+}
+
+absl::Status TaskReports::AddMetrics(absl::string_view token,
+                                     std::vector<MetricRow> rows,
+                                     int64_t total_steps) {
+  if (rows.size() > kMaxRows) {
+    return InvalidField("rows", "must be at most 1,000: send several reports");
+  }
+  if (total_steps < 0) {
+    return InvalidField("total_steps", "must not be negative");
+  }
+  for (size_t i = 0; i < rows.size(); ++i) {
+    if (rows[i].step < 1 || (i > 0 && rows[i].step <= rows[i - 1].step)) {
+      return InvalidField(absl::StrCat("rows[", i, "].step"),
+                          "steps must be positive and ascend");
+    }
+  }
+  Job job;
+  int64_t new_steps = 0;
+  ATTUNE_RETURN_IF_ERROR(state_.Write([&](StateTransaction& transaction) {
+    ATTUNE_ASSIGN_OR_RETURN(job, LeasedJob(transaction, token));
+    for (MetricRow& row : rows) {
+      row.attempt = job.attempt;
+      if (row.step > job.step) ++new_steps;
+    }
+    ATTUNE_RETURN_IF_ERROR(transaction.jobs().PutMetrics(job.id, rows));
+    if (!rows.empty()) job.step = std::max(job.step, rows.back().step);
+    if (total_steps > 0) job.total_steps = total_steps;
+    return transaction.jobs().Update(job);
+  }));
+  if (const auto* spec = std::get_if<storage::TrainSpec>(&job.spec);
+      spec != nullptr && !rows.empty()) {
+    leases_.SetFigures(job.id, job.step, job.total_steps,
+                       {.objective = ObjectiveName(spec->objective),
+                        .loss = rows.back().loss,
+                        .pair_accuracy = rows.back().pair_accuracy});
+    metrics_.TrainProgress(new_steps, new_steps * spec->batch_size);
+  }
+  signals_.Changed(job.id);
+  return absl::OkStatus();
+}
+
+absl::Status TaskReports::CommitCheckpoint(absl::string_view token,
+                                           int64_t step,
+                                           storage::TensorManifest manifest,
+                                           absl::string_view worker_state) {
+  if (step < 0) return InvalidField("checkpoint.step", "must not be negative");
+  if (worker_state.size() > kMaxWorkerStateBytes) {
+    return InvalidField("checkpoint.state", "must be at most 1 MiB");
+  }
+  ATTUNE_RETURN_IF_ERROR(ValidateManifest(manifest));
+  ATTUNE_RETURN_IF_ERROR(Check(token));
+  ATTUNE_RETURN_IF_ERROR(CheckBlobs(blobs_, manifest));
+  std::string job_id;
+  ATTUNE_RETURN_IF_ERROR(state_.Write([&](StateTransaction& transaction) {
+    ATTUNE_ASSIGN_OR_RETURN(const Job job, LeasedJob(transaction, token));
+    job_id = job.id;
+    storage::JobStore& jobs = transaction.jobs();
+    const absl::Time now = clock_.WallNow();
+    ATTUNE_RETURN_IF_ERROR(
+        jobs.PutCheckpoint({.job_id = job.id,
+                            .step = step,
+                            .attempt = job.attempt,
+                            .create_time = now,
+                            .manifest = std::move(manifest),
+                            .state = std::string(worker_state)}));
+    ATTUNE_ASSIGN_OR_RETURN(const std::vector<storage::Checkpoint> kept,
+                            jobs.ListCheckpoints(job.id));
+    for (size_t i = kKeptCheckpoints; i < kept.size(); ++i) {
+      ATTUNE_RETURN_IF_ERROR(jobs.DeleteCheckpoint(job.id, kept[i].step));
+    }
+    return jobs.AddEvent(
+        job.id, {.time = now,
+                 .attempt = job.attempt,
+                 .message = absl::StrCat("Checkpoint after step ", step)});
+  }));
+  signals_.Changed(job_id);
+  return absl::OkStatus();
+}
+
+absl::Status TaskReports::Fail(absl::string_view token, FailureKind kind,
+                               absl::string_view reason,
+                               absl::string_view message) {
+  const AttemptEnd end = kind == FailureKind::kHandBack ? AttemptEnd::kHandBack
+                         : kind == FailureKind::kPermanent
+                             ? AttemptEnd::kPermanent
+                             : AttemptEnd::kFailed;
+  const std::string why = reason.empty() ? std::string(message)
+                          : message.empty()
+                              ? std::string(reason)
+                              : absl::StrCat(reason, ": ", message);
+  Job job;
+  std::vector<JobMove> moves;
+  std::string worker_id;
+  ATTUNE_RETURN_IF_ERROR(state_.Write([&](StateTransaction& transaction) {
+    ATTUNE_ASSIGN_OR_RETURN(job, LeasedJob(transaction, token));
+    worker_id = job.worker_id;
+    return ReleaseJob(transaction, job, end, options_, why, clock_.WallNow(),
+                      moves);
+  }));
+  if (job.state == JobState::kBackoff) {
+    leases_.StartBackoff(job.id, options_.DelayAfter(job.failure_count));
+  }
+  Released(job, worker_id, moves);
+  return absl::OkStatus();
+}
+
+void TaskReports::Released(const Job& job, absl::string_view worker_id,
+                           const std::vector<JobMove>& moves) {
+  leases_.Remove(job.id, job.attempt);
+  workers_.SetTask(worker_id, "");
+  signals_.Moved(moves);
+}
+
+}  // namespace attune::core
