@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
@@ -77,8 +78,14 @@ class DatasetManager {
   absl::Status Delete(absl::string_view name, const RequestKey& key);
 
  private:
-  absl::StatusOr<storage::Job> QueueValidation(
-      storage::StateTransaction& transaction, storage::Dataset dataset);
+  // Makes the dataset VALIDATING once `prepare` has agreed.
+  absl::StatusOr<DatasetView> Validate(
+      absl::string_view name, const RequestKey& key,
+      absl::FunctionRef<absl::Status(storage::StateTransaction&,
+                                     storage::Dataset&)>
+          prepare);
+  absl::StatusOr<DatasetView> Read(storage::StateTransaction& transaction,
+                                   absl::string_view name) const;
   absl::StatusOr<DatasetView> Describe(storage::StateTransaction& transaction,
                                        storage::Dataset dataset) const;
 

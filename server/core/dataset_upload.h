@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/container/flat_hash_set.h"
@@ -70,6 +71,7 @@ class DatasetUpload {
   // Digest of a picture whose header is good.
   std::string CheckImage(absl::string_view field, absl::string_view image,
                          absl::string_view claimed_digest);
+  void AddImage(const std::string& digest, std::string image);
   absl::Status RefusedRows() const;
   absl::Status StoreImages();
 

@@ -4,6 +4,7 @@
 #ifndef ATTUNE_SERVER_CORE_IDEMPOTENCY_H_
 #define ATTUNE_SERVER_CORE_IDEMPOTENCY_H_
 
+#include <optional>
 #include <string>
 
 #include "absl/functional/function_ref.h"
@@ -28,6 +29,11 @@ struct RequestKey {
 
 // INVALID_ARGUMENT, reason INVALID_REQUEST_ID, unless `id` is "" or a UUID.
 absl::Status ValidateRequestId(absl::string_view id);
+
+// What the effect of this request returned when it was applied; nothing for a
+// new request. The errors of ApplyOnce but those of an effect.
+absl::StatusOr<std::optional<std::string>> FindApplied(
+    storage::StateTransaction& transaction, const RequestKey& key);
 
 // What `effect` returned when this request was first applied: the key of what
 // it made, such as a job's id, from which the answer is read again. Runs

@@ -100,12 +100,21 @@ class JobManager {
   absl::StatusOr<std::map<storage::JobState, int64_t>> CountByState() const;
 
  private:
-  absl::StatusOr<storage::Job> CreateOnce(storage::JobSpec spec,
-                                          std::string config_digest,
-                                          const RequestKey& key);
+  absl::StatusOr<storage::Job> CreateOnce(
+      storage::JobSpec spec, const std::vector<std::string>& input_digests,
+      const RequestKey& key);
   // The job that an earlier call with this key has made, if any.
   absl::StatusOr<std::optional<storage::Job>> FindEarlier(
       const RequestKey& key) const;
+  // Whether what a checked spec reads is still there.
+  static absl::Status CheckInputs(storage::StateTransaction& transaction,
+                                  const storage::JobSpec& spec);
+  static absl::Status CancelIn(storage::StateTransaction& transaction,
+                               storage::Job& job, absl::Time now,
+                               std::vector<JobMove>& moves);
+  // A job that is no validation.
+  static absl::StatusOr<storage::Job> Find(
+      storage::StateTransaction& transaction, absl::string_view id);
   // Adds progress and the reason of waiting.
   absl::Status Describe(storage::StateTransaction& transaction,
                         storage::Job& job) const;

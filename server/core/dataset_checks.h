@@ -1,0 +1,36 @@
+// Whether a dataset has what a job needs.
+
+#ifndef ATTUNE_SERVER_CORE_DATASET_CHECKS_H_
+#define ATTUNE_SERVER_CORE_DATASET_CHECKS_H_
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "storage/state_store.h"
+
+namespace attune::core {
+
+// A dataset that jobs may use. NOT_FOUND; FAILED_PRECONDITION, reason
+// DATASET_NOT_SEALED or EMPTY_DATASET.
+absl::StatusOr<storage::Dataset> GetSealedDataset(
+    storage::StateTransaction& transaction, absl::string_view name);
+
+// FAILED_PRECONDITION, reason NO_PAIR_EXAMPLES (DPO), NO_CAPTION_EXAMPLES
+// (InfoNCE) or NO_CLEAN_EXAMPLES (λ > 0 and neither clean examples nor clean
+// twins of pairs); INVALID_ARGUMENT, reason TEXT_TOO_LONG, naming the example
+// whose text is longer than the context, unless spec.truncate. Reads every row.
+absl::Status CheckTrainingData(storage::StateTransaction& transaction,
+                               const storage::Dataset& dataset,
+                               const storage::TrainSpec& spec,
+                               int context_length);
+
+// TEXT_TOO_LONG as above, for candidates in every template and for captions,
+// unless spec.truncate.
+absl::Status CheckEvaluationData(storage::StateTransaction& transaction,
+                                 const storage::Dataset& dataset,
+                                 const storage::EvaluateSpec& spec,
+                                 int context_length);
+
+}  // namespace attune::core
+
+#endif  // ATTUNE_SERVER_CORE_DATASET_CHECKS_H_

@@ -1,0 +1,204 @@
+#include "server/core/job_manager.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/error.h"
+#include "common/ids.h"
+#include "common/status_macros.h"
+#include "server/core/dataset_checks.h"
+#include "server/core/job_digest.h"
+#include "server/core/job_moves.h"
+#include "server/core/job_state.h"
+#include "server/core/selector.h"
+
+namespace attune::core {
+
+using storage::Dataset;
+using storage::Job;
+using storage::JobState;
+using storage::StateTransaction;
+using storage::Version;
+
+absl::StatusOr<Job> JobManager::CreateTrain(const TrainRequest& request,
+                                            const RequestKey& key) {
+  ATTUNE_ASSIGN_OR_RETURN(std::optional<Job> earlier, FindEarlier(key));
+  if (earlier.has_value()) return *std::move(earlier);
+  ATTUNE_ASSIGN_OR_RETURN(storage::TrainSpec spec, ResolveTrainSpec(request));
+  std::vector<std::string> inputs;
+  // Reads whole datasets, so not in the transaction that writes: nothing but a
+  // deletion changes them any more.
+  ATTUNE_RETURN_IF_ERROR(
+      state_.Read([&](StateTransaction& transaction) -> absl::Status {
+        ATTUNE_ASSIGN_OR_RETURN(
+            const Version base,
+            ResolveSelector(transaction, "train.base", spec.base));
+        spec.base = VersionName(base);
+        const int context_length = base.config.context_length;
+        ATTUNE_ASSIGN_OR_RETURN(const Dataset dataset,
+                                GetSealedDataset(transaction, spec.dataset));
+        ATTUNE_RETURN_IF_ERROR(
+            CheckTrainingData(transaction, dataset, spec, context_length));
+        inputs = {dataset.digest, base.digest};
+        if (spec.eval_dataset.empty()) return absl::OkStatus();
+        ATTUNE_ASSIGN_OR_RETURN(
+            const Dataset eval_dataset,
+            GetSealedDataset(transaction, spec.eval_dataset));
+        inputs.push_back(eval_dataset.digest);
+        return CheckEvaluationData(transaction, eval_dataset,
+                                   {.dataset = spec.eval_dataset,
+                                    .model = spec.base,
+                                    .against = "",
+                                    .templates = {},
+                                    .truncate = spec.truncate},
+                                   context_length);
+      }));
+  return CreateOnce(std::move(spec), inputs, key);
+}
+
+absl::StatusOr<Job> JobManager::CreateEvaluate(const EvaluateRequest& request,
+                                               const RequestKey& key) {
+  ATTUNE_ASSIGN_OR_RETURN(std::optional<Job> earlier, FindEarlier(key));
+  if (earlier.has_value()) return *std::move(earlier);
+  ATTUNE_ASSIGN_OR_RETURN(storage::EvaluateSpec spec,
+                          ResolveEvaluateSpec(request));
+  std::vector<std::string> inputs;
+  ATTUNE_RETURN_IF_ERROR(
+      state_.Read([&](StateTransaction& transaction) -> absl::Status {
+        ATTUNE_ASSIGN_OR_RETURN(
+            const Version model,
+            ResolveSelector(transaction, "evaluate.model", spec.model));
+        spec.model = VersionName(model);
+        ATTUNE_ASSIGN_OR_RETURN(const Dataset dataset,
+                                GetSealedDataset(transaction, spec.dataset));
+        ATTUNE_RETURN_IF_ERROR(CheckEvaluationData(
+            transaction, dataset, spec, model.config.context_length));
+        inputs = {dataset.digest, model.digest};
+        if (spec.against.empty()) spec.against = model.base;
+        if (spec.against.empty()) return absl::OkStatus();
+        absl::StatusOr<Version> against =
+            ResolveSelector(transaction, "evaluate.against", spec.against);
+        if (absl::IsNotFound(against.status()) && request.against.empty()) {
+          // The base of the lineage has been deleted.
+          spec.against.clear();
+          return absl::OkStatus();
+        }
+        ATTUNE_RETURN_IF_ERROR(against.status());
+        spec.against = VersionName(*against);
+        inputs.push_back(against->digest);
+        return CheckEvaluationData(transaction, dataset, spec,
+                                   against->config.context_length);
+      }));
+  return CreateOnce(std::move(spec), inputs, key);
+}
+
+absl::StatusOr<std::optional<Job>> JobManager::FindEarlier(
+    const RequestKey& key) const {
+  std::optional<Job> job;
+  ATTUNE_RETURN_IF_ERROR(
+      state_.Read([&](StateTransaction& transaction) -> absl::Status {
+        ATTUNE_ASSIGN_OR_RETURN(const std::optional<std::string> id,
+                                FindApplied(transaction, key));
+        if (!id.has_value()) return absl::OkStatus();
+        ATTUNE_ASSIGN_OR_RETURN(job, transaction.jobs().Get(*id));
+        return Describe(transaction, *job);
+      }));
+  return job;
+}
+
+absl::StatusOr<Job> JobManager::CreateOnce(
+    storage::JobSpec spec, const std::vector<std::string>& inputs,
+    const RequestKey& key) {
+  Job job;
+  job.id = NewId("job");
+  job.config_digest = ConfigDigest(spec, inputs);
+  job.spec = std::move(spec);
+  ATTUNE_RETURN_IF_ERROR(
+      state_.Write([&](StateTransaction& transaction) -> absl::Status {
+        const absl::Time now = clock_.WallNow();
+        ATTUNE_ASSIGN_OR_RETURN(
+            const std::string id,
+            ApplyOnce(
+                transaction, key, now, [&]() -> absl::StatusOr<std::string> {
+                  ATTUNE_RETURN_IF_ERROR(CheckInputs(transaction, job.spec));
+                  ATTUNE_RETURN_IF_ERROR(InsertQueued(transaction, job, now));
+                  return job.id;
+                }));
+        ATTUNE_ASSIGN_OR_RETURN(job, transaction.jobs().Get(id));
+        return Describe(transaction, job);
+      }));
+  signals_.Queued(job.id);
+  return job;
+}
+
+absl::Status JobManager::CheckInputs(StateTransaction& transaction,
+                                     const storage::JobSpec& spec) {
+  if (const auto* train = std::get_if<storage::TrainSpec>(&spec)) {
+    ATTUNE_RETURN_IF_ERROR(
+        GetSealedDataset(transaction, train->dataset).status());
+    if (!train->eval_dataset.empty()) {
+      ATTUNE_RETURN_IF_ERROR(
+          GetSealedDataset(transaction, train->eval_dataset).status());
+    }
+    return ResolveSelector(transaction, "train.base", train->base).status();
+  }
+  const auto& evaluate = std::get<storage::EvaluateSpec>(spec);
+  ATTUNE_RETURN_IF_ERROR(
+      GetSealedDataset(transaction, evaluate.dataset).status());
+  if (!evaluate.against.empty()) {
+    ATTUNE_RETURN_IF_ERROR(
+        ResolveSelector(transaction, "evaluate.against", evaluate.against)
+            .status());
+  }
+  return ResolveSelector(transaction, "evaluate.model", evaluate.model)
+      .status();
+}
+
+absl::StatusOr<Job> JobManager::Cancel(absl::string_view id,
+                                       const RequestKey& key) {
+  std::optional<Job> job;
+  std::vector<JobMove> moves;
+  ATTUNE_RETURN_IF_ERROR(state_.Write([&](StateTransaction& transaction)
+                                          -> absl::Status {
+    const absl::Time now = clock_.WallNow();
+    ATTUNE_RETURN_IF_ERROR(
+        ApplyOnce(transaction, key, now, [&]() -> absl::StatusOr<std::string> {
+          ATTUNE_ASSIGN_OR_RETURN(Job found, Find(transaction, id));
+          ATTUNE_RETURN_IF_ERROR(CancelIn(transaction, found, now, moves));
+          return found.id;
+        }).status());
+    ATTUNE_ASSIGN_OR_RETURN(job, Find(transaction, id));
+    return Describe(transaction, *job);
+  }));
+  if (job->state == JobState::kCancelling) {
+    leases_.SetWish(job->id, Wish::kCancel);
+  }
+  signals_.Moved(moves);
+  return *std::move(job);
+}
+
+absl::Status JobManager::CancelIn(StateTransaction& transaction, Job& job,
+                                  absl::Time now, std::vector<JobMove>& moves) {
+  switch (job.state) {
+    case JobState::kQueued:
+    case JobState::kBackoff:
+    case JobState::kPaused:
+      return MoveJob(transaction, job, JobState::kCancelled, "Cancelled",
+                     "cancelled", now, moves);
+    case JobState::kRunning:
+    case JobState::kPausing:
+      return MoveJob(transaction, job, JobState::kCancelling, "Asked to cancel",
+                     "the worker is asked to stop", now, moves);
+    case JobState::kCancelling:
+    case JobState::kCancelled:
+      return absl::OkStatus();
+    case JobState::kSucceeded:
+    case JobState::kFailed:
+      break;
+  }
+  return Error(absl::StatusCode::kFailedPrecondition, "JOB_ENDED",
+               absl::StrCat("job '", job.id, "' has ended: it ",
+                            JobStateName(job.state)));
+}
+
+}  // namespace attune::core
