@@ -6,9 +6,9 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "client/demo/random.h"
 #include "client/demo/shapes.h"
 #include "common/error.h"
-#include "common/status_macros.h"
 
 namespace attune::client {
 namespace {
@@ -33,28 +33,6 @@ constexpr std::array<NamedColor, kColorCount> kColors = {{
 constexpr const char* kFontFolder = "/usr/share/fonts/truetype/dejavu/";
 constexpr std::array<const char*, 2> kTrainingFonts = {"DejaVuSans.ttf",
                                                        "DejaVuSerif.ttf"};
-
-// Draws the same numbers on every platform, which the distributions of
-// <random> do not promise.
-class Random {
- public:
-  explicit Random(uint64_t seed) : engine_(seed) {}
-
-  double Uniform(double low, double high) {
-    return low + (high - low) * static_cast<double>(engine_() >> 11) * 0x1p-53;
-  }
-  int Index(int count) {
-    return std::min(count - 1, static_cast<int>(Uniform(0, count)));
-  }
-  // Box-Muller.
-  double Normal() {
-    const double radius = std::sqrt(-2 * std::log(1 - Uniform(0, 1)));
-    return radius * std::cos(Uniform(0, 2 * M_PI));
-  }
-
- private:
-  std::mt19937_64 engine_;
-};
 
 Color Jitter(const Color& color, double by, Random& random) {
   Color result;

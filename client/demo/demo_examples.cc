@@ -1,0 +1,131 @@
+#include "client/demo/demo_examples.h"
+
+#include <array>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "client/demo/random.h"
+#include "common/image/encode.h"
+
+namespace attune::client {
+namespace {
+
+constexpr std::array<const char*, 4> kTemplates = {
+    "a photo of a {}", "a picture of a {}", "a drawing of a {}",
+    "an image of a {}"};
+
+struct Range {
+  int begin;
+  int count;
+};
+
+Range ClassesOf(ClassSet classes) {
+  return classes == ClassSet::kSeen
+             ? Range{0, kSeenClassCount}
+             : Range{kSeenClassCount, kClassCount - kSeenClassCount};
+}
+
+int AnyOf(Range range, Random& random) {
+  return range.begin + random.Index(range.count);
+}
+
+int AnyOtherThan(int class_index, Range range, Random& random) {
+  const int step = 1 + random.Index(range.count - 1);
+  return range.begin + (class_index - range.begin + step) % range.count;
+}
+
+// Draws the scene into a new example, with what it shows as attributes.
+v1::Example MakeExample(SceneArtist& artist, const Scene& scene,
+                        Random& random) {
+  v1::Example example;
+  example.set_image(image::EncodePng(artist.Draw(scene, random.Bits())));
+  const int shown = scene.object != kNothing ? scene.object : scene.word;
+  auto& attributes = *example.mutable_attributes();
+  attributes["class"] = ClassName(shown);
+  if (scene.object != kNothing) {
+    attributes["color"] = ColorName(scene.color);
+  }
+  return example;
+}
+
+}  // namespace
+
+std::string Prompt(int class_index) {
+  return absl::StrCat("a photo of a ", ClassName(class_index));
+}
+
+std::vector<std::string> AllPrompts() {
+  std::vector<std::string> prompts;
+  for (int i = 0; i < kClassCount; ++i) prompts.push_back(Prompt(i));
+  return prompts;
+}
+
+v1::Example CaptionExample(SceneArtist& artist, uint64_t seed, int64_t index,
+                           bool plain) {
+  Random random(MixSeed(seed, index));
+  Scene scene;
+  const int shown = random.Index(kClassCount);
+  const double part = random.Uniform(0, 1);
+  if (part < 0.8) scene.object = shown;
+  if (part >= 0.4) scene.word = shown;
+  scene.color = random.Index(kColorCount);
+  v1::Example example = MakeExample(artist, scene, random);
+
+  v1::Example::Caption& caption = *example.mutable_caption();
+  auto& said = *caption.mutable_caption_attributes();
+  said["class"] = ClassName(shown);
+  if (plain) {
+    caption.set_caption(Prompt(shown));
+    return example;
+  }
+  std::string name = ClassName(shown);
+  if (scene.object != kNothing && random.Uniform(0, 1) < 0.3) {
+    name = absl::StrCat(ColorName(scene.color), " ", name);
+    said["color"] = ColorName(scene.color);
+  }
+  caption.set_caption(absl::StrReplaceAll(
+      kTemplates[random.Index(kTemplates.size())], {{"{}", name}}));
+  return example;
+}
+
+v1::Example PairExample(SceneArtist& artist, uint64_t seed, int64_t index) {
+  Random random(MixSeed(seed, index));
+  const Range seen = ClassesOf(ClassSet::kSeen);
+  Scene scene;
+  scene.object = AnyOf(seen, random);
+  scene.word = AnyOtherThan(scene.object, seen, random);
+  scene.color = random.Index(kColorCount);
+  v1::Example example = MakeExample(artist, scene, random);
+  example.mutable_pair()->set_preferred(Prompt(scene.object));
+  example.mutable_pair()->set_rejected(Prompt(scene.word));
+  return example;
+}
+
+v1::Example CleanExample(SceneArtist& artist, uint64_t seed, int64_t index) {
+  Random random(MixSeed(seed, index));
+  Scene scene;
+  const int shown = random.Index(kClassCount);
+  const int part = random.Index(4);
+  if (part < 3) scene.object = shown;
+  if (part >= 2) scene.word = shown;
+  scene.color = random.Index(kColorCount);
+  v1::Example example = MakeExample(artist, scene, random);
+  example.mutable_clean();
+  return example;
+}
+
+v1::Example LabelledExample(SceneArtist& artist, uint64_t seed, int64_t index,
+                            ClassSet classes, bool attacked) {
+  Random random(MixSeed(seed, index));
+  const Range range = ClassesOf(classes);
+  Scene scene;
+  scene.object = AnyOf(range, random);
+  scene.color = random.Index(kColorCount);
+  if (attacked) scene.word = AnyOtherThan(scene.object, range, random);
+  v1::Example example = MakeExample(artist, scene, random);
+  example.mutable_labelled()->set_label(Prompt(scene.object));
+  if (attacked) example.mutable_labelled()->set_attack(Prompt(scene.word));
+  return example;
+}
+
+}  // namespace attune::client

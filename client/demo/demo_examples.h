@@ -1,0 +1,47 @@
+// The demo's datasets: which scenes they show and with which texts.
+
+#ifndef ATTUNE_CLIENT_DEMO_DEMO_EXAMPLES_H_
+#define ATTUNE_CLIENT_DEMO_DEMO_EXAMPLES_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "attune/v1/dataset_service.pb.h"
+#include "client/demo/scenes.h"
+
+namespace attune::client {
+
+// "a photo of a ball".
+std::string Prompt(int class_index);
+// The prompts of all twelve classes: the candidates of every dataset below.
+std::vector<std::string> AllPrompts();
+
+// Which classes an example may show.
+enum class ClassSet { kSeen, kHeldOut };
+
+// Each makes example `index` of an endless series; `seed` picks the series.
+// The same arguments give the same example.
+
+// A captioned picture: 40 % an object, 40 % an object with its own word (as on
+// the web, where printed words agree with captions), 20 % a word alone.
+// `plain`: the caption is Prompt(class); otherwise one of four templates, the
+// colour named in 30 % of those with an object.
+v1::Example CaptionExample(SceneArtist& artist, uint64_t seed, int64_t index,
+                           bool plain);
+
+// An attacked picture of a seen class with the word of another seen class.
+v1::Example PairExample(SceneArtist& artist, uint64_t seed, int64_t index);
+
+// A picture whose answers must stay: objects of all classes, objects with
+// their own word, words alone, 2:1:1.
+v1::Example CleanExample(SceneArtist& artist, uint64_t seed, int64_t index);
+
+// A labelled picture of a class of the set: with a word of another class of
+// the set when `attacked`, without a word otherwise.
+v1::Example LabelledExample(SceneArtist& artist, uint64_t seed, int64_t index,
+                            ClassSet classes, bool attacked);
+
+}  // namespace attune::client
+
+#endif  // ATTUNE_CLIENT_DEMO_DEMO_EXAMPLES_H_
