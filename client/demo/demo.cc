@@ -40,7 +40,7 @@ class Demo {
   absl::StatusOr<std::vector<DemoRow>> Run(const std::string& random_model);
 
  private:
-  using MakeExample = std::function<v1::Example(int64_t index)>;
+  using MakeExample = std::function<absl::StatusOr<v1::Example>(int64_t index)>;
 
   std::string Name(absl::string_view part) const {
     return absl::StrCat(options_.prefix, "-", part);
@@ -75,7 +75,7 @@ absl::Status Demo::MakeDataset(const std::string& name, int64_t count,
   ATTUNE_RETURN_IF_ERROR(client_.CreateDataset(create).status());
   ExampleSource source;
   source.count = count;
-  source.read = [&](int64_t index) { return make(index); };
+  source.read = make;
   ATTUNE_RETURN_IF_ERROR(
       client_.UploadExamples(name, source, observer_.transfer).status());
   v1::SealDatasetRequest seal;

@@ -6,6 +6,7 @@
 #include "absl/strings/str_replace.h"
 #include "client/demo/random.h"
 #include "common/image/encode.h"
+#include "common/status_macros.h"
 
 namespace attune::client {
 namespace {
@@ -35,10 +36,11 @@ int AnyOtherThan(int class_index, Range range, Random& random) {
 }
 
 // Draws the scene into a new example, with what it shows as attributes.
-v1::Example MakeExample(SceneArtist& artist, const Scene& scene,
-                        Random& random) {
+absl::StatusOr<v1::Example> MakeExample(SceneArtist& artist, const Scene& scene,
+                                        Random& random) {
   v1::Example example;
-  example.set_image(image::EncodePng(artist.Draw(scene, random.Bits())));
+  ATTUNE_ASSIGN_OR_RETURN(*example.mutable_image(),
+                          image::EncodePng(artist.Draw(scene, random.Bits())));
   const int shown = scene.object != kNothing ? scene.object : scene.word;
   auto& attributes = *example.mutable_attributes();
   attributes["class"] = ClassName(shown);
@@ -60,8 +62,8 @@ std::vector<std::string> AllPrompts() {
   return prompts;
 }
 
-v1::Example CaptionExample(SceneArtist& artist, uint64_t seed, int64_t index,
-                           bool plain) {
+absl::StatusOr<v1::Example> CaptionExample(SceneArtist& artist, uint64_t seed,
+                                           int64_t index, bool plain) {
   Random random(MixSeed(seed, index));
   Scene scene;
   const int shown = random.Index(kClassCount);
@@ -69,7 +71,8 @@ v1::Example CaptionExample(SceneArtist& artist, uint64_t seed, int64_t index,
   if (part < 0.8) scene.object = shown;
   if (part >= 0.4) scene.word = shown;
   scene.color = random.Index(kColorCount);
-  v1::Example example = MakeExample(artist, scene, random);
+  ATTUNE_ASSIGN_OR_RETURN(v1::Example example,
+                          MakeExample(artist, scene, random));
 
   v1::Example::Caption& caption = *example.mutable_caption();
   auto& said = *caption.mutable_caption_attributes();
@@ -88,20 +91,23 @@ v1::Example CaptionExample(SceneArtist& artist, uint64_t seed, int64_t index,
   return example;
 }
 
-v1::Example PairExample(SceneArtist& artist, uint64_t seed, int64_t index) {
+absl::StatusOr<v1::Example> PairExample(SceneArtist& artist, uint64_t seed,
+                                        int64_t index) {
   Random random(MixSeed(seed, index));
   const Range seen = ClassesOf(ClassSet::kSeen);
   Scene scene;
   scene.object = AnyOf(seen, random);
   scene.word = AnyOtherThan(scene.object, seen, random);
   scene.color = random.Index(kColorCount);
-  v1::Example example = MakeExample(artist, scene, random);
+  ATTUNE_ASSIGN_OR_RETURN(v1::Example example,
+                          MakeExample(artist, scene, random));
   example.mutable_pair()->set_preferred(Prompt(scene.object));
   example.mutable_pair()->set_rejected(Prompt(scene.word));
   return example;
 }
 
-v1::Example CleanExample(SceneArtist& artist, uint64_t seed, int64_t index) {
+absl::StatusOr<v1::Example> CleanExample(SceneArtist& artist, uint64_t seed,
+                                         int64_t index) {
   Random random(MixSeed(seed, index));
   Scene scene;
   const int shown = random.Index(kClassCount);
@@ -109,20 +115,23 @@ v1::Example CleanExample(SceneArtist& artist, uint64_t seed, int64_t index) {
   if (part < 3) scene.object = shown;
   if (part >= 2) scene.word = shown;
   scene.color = random.Index(kColorCount);
-  v1::Example example = MakeExample(artist, scene, random);
+  ATTUNE_ASSIGN_OR_RETURN(v1::Example example,
+                          MakeExample(artist, scene, random));
   example.mutable_clean();
   return example;
 }
 
-v1::Example LabelledExample(SceneArtist& artist, uint64_t seed, int64_t index,
-                            ClassSet classes, bool attacked) {
+absl::StatusOr<v1::Example> LabelledExample(SceneArtist& artist, uint64_t seed,
+                                            int64_t index, ClassSet classes,
+                                            bool attacked) {
   Random random(MixSeed(seed, index));
   const Range range = ClassesOf(classes);
   Scene scene;
   scene.object = AnyOf(range, random);
   scene.color = random.Index(kColorCount);
   if (attacked) scene.word = AnyOtherThan(scene.object, range, random);
-  v1::Example example = MakeExample(artist, scene, random);
+  ATTUNE_ASSIGN_OR_RETURN(v1::Example example,
+                          MakeExample(artist, scene, random));
   example.mutable_labelled()->set_label(Prompt(scene.object));
   if (attacked) example.mutable_labelled()->set_attack(Prompt(scene.word));
   return example;

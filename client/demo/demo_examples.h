@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/statusor.h"
 #include "attune/v1/dataset_service.pb.h"
 #include "client/demo/scenes.h"
 
@@ -27,20 +28,23 @@ enum class ClassSet { kSeen, kHeldOut };
 // the web, where printed words agree with captions), 20 % a word alone.
 // `plain`: the caption is Prompt(class); otherwise one of four templates, the
 // colour named in 30 % of those with an object.
-v1::Example CaptionExample(SceneArtist& artist, uint64_t seed, int64_t index,
-                           bool plain);
+absl::StatusOr<v1::Example> CaptionExample(SceneArtist& artist, uint64_t seed,
+                                           int64_t index, bool plain);
 
 // An attacked picture of a seen class with the word of another seen class.
-v1::Example PairExample(SceneArtist& artist, uint64_t seed, int64_t index);
+absl::StatusOr<v1::Example> PairExample(SceneArtist& artist, uint64_t seed,
+                                        int64_t index);
 
 // A picture whose answers must stay: objects of all classes, objects with
 // their own word, words alone, 2:1:1.
-v1::Example CleanExample(SceneArtist& artist, uint64_t seed, int64_t index);
+absl::StatusOr<v1::Example> CleanExample(SceneArtist& artist, uint64_t seed,
+                                         int64_t index);
 
 // A labelled picture of a class of the set: with a word of another class of
 // the set when `attacked`, without a word otherwise.
-v1::Example LabelledExample(SceneArtist& artist, uint64_t seed, int64_t index,
-                            ClassSet classes, bool attacked);
+absl::StatusOr<v1::Example> LabelledExample(SceneArtist& artist, uint64_t seed,
+                                            int64_t index, ClassSet classes,
+                                            bool attacked);
 
 }  // namespace attune::client
 

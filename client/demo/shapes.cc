@@ -48,10 +48,10 @@ std::vector<Contour> Moon() {
 }
 
 std::vector<Contour> Fish() {
-  Contour contour = Arc({0, 1.05}, 1.2, 212, 318, 16);
-  const Contour below = Arc({0, -1.05}, 1.2, 42, 148, 16);
-  contour.insert(contour.end(), below.begin(), below.end());
-  return {contour, {{0.55, 0}, {1.0, -0.5}, {1.0, 0.5}}};
+  Contour body = Arc({-0.2, 0.236}, 0.786, 197.5, 342.5, 16);
+  const Contour below = Arc({-0.2, -0.236}, 0.786, 17.5, 162.5, 16);
+  body.insert(body.end(), below.begin(), below.end());
+  return {body, {{0.55, 0}, {1.0, -0.55}, {1.0, 0.55}}};
 }
 
 std::array<std::vector<Contour>, kClassCount> MakeShapes() {

@@ -1,0 +1,103 @@
+#include "client/demo/demo_examples.h"
+
+#include <set>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace attune::client {
+namespace {
+
+using testing::AnyOf;
+using testing::HasSubstr;
+
+class DemoExamples : public testing::Test {
+ protected:
+  DemoExamples() : artist_(*SceneArtist::Create()) {}
+
+  static std::string ClassOf(const v1::Example& example) {
+    return example.attributes().at("class");
+  }
+
+  SceneArtist artist_;
+  const std::vector<std::string> prompts_ = AllPrompts();
+};
+
+TEST_F(DemoExamples, TheSameArgumentsGiveTheSameExample) {
+  EXPECT_EQ(PairExample(artist_, 1, 5)->SerializeAsString(),
+            PairExample(artist_, 1, 5)->SerializeAsString());
+  EXPECT_NE(PairExample(artist_, 1, 5)->image(),
+            PairExample(artist_, 1, 6)->image());
+  EXPECT_NE(PairExample(artist_, 1, 5)->image(),
+            PairExample(artist_, 2, 5)->image());
+}
+
+TEST_F(DemoExamples, PairsShowSeenClassesAndPreferTheObjectToTheWord) {
+  std::set<std::string> preferred;
+  std::set<std::string> rejected;
+  for (int i = 0; i < 300; ++i) {
+    auto example = PairExample(artist_, 1, i);
+    ASSERT_TRUE(example.ok());
+    EXPECT_EQ(example->pair().preferred(), "a photo of a " + ClassOf(*example));
+    EXPECT_NE(example->pair().preferred(), example->pair().rejected());
+    preferred.insert(example->pair().preferred());
+    rejected.insert(example->pair().rejected());
+  }
+  const std::set<std::string> seen(prompts_.begin(),
+                                   prompts_.begin() + kSeenClassCount);
+  EXPECT_EQ(preferred, seen);
+  EXPECT_EQ(rejected, seen);
+}
+
+TEST_F(DemoExamples, TheCleanStreamShowsAllClasses) {
+  std::set<std::string> classes;
+  for (int i = 0; i < 300; ++i) {
+    auto example = CleanExample(artist_, 1, i);
+    ASSERT_TRUE(example.ok());
+    EXPECT_TRUE(example->has_clean());
+    classes.insert(ClassOf(*example));
+  }
+  EXPECT_EQ(classes.size(), static_cast<size_t>(kClassCount));
+}
+
+TEST_F(DemoExamples, ACaptionNamesWhatItsAttributesSay) {
+  int with_color = 0;
+  for (int i = 0; i < 300; ++i) {
+    auto example = CaptionExample(artist_, 1, i, false);
+    ASSERT_TRUE(example.ok());
+    const v1::Example::Caption& caption = example->caption();
+    EXPECT_EQ(caption.caption_attributes().at("class"), ClassOf(*example));
+    EXPECT_THAT(caption.caption(), HasSubstr(ClassOf(*example)));
+    if (caption.caption_attributes().contains("color")) {
+      ++with_color;
+      EXPECT_THAT(caption.caption(),
+                  HasSubstr(example->attributes().at("color") + " " +
+                            ClassOf(*example)));
+    }
+    EXPECT_THAT(CaptionExample(artist_, 1, i, true)->caption().caption(),
+                AnyOf("a photo of a " + ClassOf(*example)));
+  }
+  // 30 % of the 80 % that show an object.
+  EXPECT_GT(with_color, 40);
+  EXPECT_LT(with_color, 110);
+}
+
+TEST_F(DemoExamples, HeldOutTestsShowNoClassOfThePairs) {
+  for (int i = 0; i < 50; ++i) {
+    auto example =
+        LabelledExample(artist_, 1, i, ClassSet::kHeldOut, /*attacked=*/true);
+    ASSERT_TRUE(example.ok());
+    const std::set<std::string> held_out(prompts_.begin() + kSeenClassCount,
+                                         prompts_.end());
+    EXPECT_TRUE(held_out.count(example->labelled().label()));
+    EXPECT_TRUE(held_out.count(example->labelled().attack()));
+    EXPECT_NE(example->labelled().label(), example->labelled().attack());
+    EXPECT_EQ(LabelledExample(artist_, 1, i, ClassSet::kHeldOut, false)
+                  ->labelled()
+                  .attack(),
+              "");
+  }
+}
+
+}  // namespace
+}  // namespace attune::client
