@@ -4,8 +4,10 @@
 #include <unistd.h>
 
 #include <iostream>
+#include <vector>
 
 #include "client/commands/cli.h"
+#include "client/demo/demo_command.h"
 
 namespace {
 
@@ -26,6 +28,8 @@ int main(int argc, char** argv) {
        .out_is_terminal = isatty(STDOUT_FILENO) == 1,
        .err_is_terminal = isatty(STDERR_FILENO) == 1,
        .width = TerminalWidth()});
-  return attune::client::RunCli({argv + 1, argv + argc},
-                                attune::client::StandardCommands(), context);
+  std::vector<attune::client::AddCommand> commands =
+      attune::client::StandardCommands();
+  commands.push_back(attune::client::AddDemoCommand);
+  return attune::client::RunCli({argv + 1, argv + argc}, commands, context);
 }
