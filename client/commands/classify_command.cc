@@ -46,7 +46,7 @@ absl::StatusOr<ExitCode> Classify(CommandContext& context,
       }));
 
   ExitCode code = kExitDone;
-  Table table({"file", "label", "probability", "logit"});
+  Table table({"FILE", "LABEL", "PROBABILITY", "LOGIT"});
   for (int i = 0; i < all.classifications_size(); ++i) {
     const v1::Classification& answer = all.classifications(i);
     const std::string& path = options.paths[static_cast<size_t>(i)];

@@ -193,7 +193,7 @@ absl::Status List(CommandContext& context) {
     context.PrintJson(all);
     return absl::OkStatus();
   }
-  Table table({"name", "state", "examples", "kinds", "images", "created"});
+  Table table({"NAME", "STATE", "EXAMPLES", "KINDS", "IMAGES", "CREATED"});
   for (const v1::Dataset& dataset : all.datasets()) {
     table.AddRow({dataset.name(), StateName(dataset),
                   FormatCount(dataset.example_count()), Kinds(dataset),

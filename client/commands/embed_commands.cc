@@ -30,7 +30,7 @@ template <typename Response>
 ExitCode Print(CommandContext& context, const std::vector<std::string>& items,
                const char* item_title, const Response& response) {
   ExitCode code = kExitDone;
-  Table table({item_title, "dimensions", "vector"});
+  Table table({item_title, "DIMENSIONS", "VECTOR"});
   for (int i = 0; i < response.embeddings_size(); ++i) {
     const v1::Embedding& embedding = response.embeddings(i);
     const std::string& item = items[static_cast<size_t>(i)];
@@ -68,7 +68,7 @@ absl::StatusOr<ExitCode> EmbedImages(CommandContext& context,
         all.mutable_embeddings()->MergeFrom(response.embeddings());
         return absl::OkStatus();
       }));
-  return Print(context, paths, "file", all);
+  return Print(context, paths, "FILE", all);
 }
 
 absl::StatusOr<ExitCode> EmbedTexts(CommandContext& context,
@@ -81,7 +81,7 @@ absl::StatusOr<ExitCode> EmbedTexts(CommandContext& context,
   request.set_truncate(truncate);
   ATTUNE_ASSIGN_OR_RETURN(const v1::EmbedTextsResponse response,
                           context.client().EmbedTexts(request));
-  return Print(context, texts, "text", response);
+  return Print(context, texts, "TEXT", response);
 }
 
 }  // namespace

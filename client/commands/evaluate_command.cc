@@ -27,12 +27,12 @@ void PrintEvaluation(const v1::Evaluation& evaluation, std::ostream& out) {
     against[figure.name()] = figure.value();
   }
   const bool compared = !evaluation.against().empty();
-  std::vector<std::string> header = {"figure", evaluation.model()};
+  std::vector<std::string> header = {"FIGURE", evaluation.model()};
   if (compared) {
     header.push_back(evaluation.against());
-    header.push_back("difference");
+    header.push_back("DIFFERENCE");
   }
-  header.push_back("count");
+  header.push_back("COUNT");
   Table table(std::move(header));
   for (const v1::Figure& figure : evaluation.figures()) {
     std::vector<std::string> cells = {figure.name(),

@@ -39,8 +39,8 @@ absl::Status List(CommandContext& context) {
     context.PrintJson(all);
     return absl::OkStatus();
   }
-  Table table({"id", "state", "kind", "dataset", "from", "made", "step",
-               "created", "note"});
+  Table table({"ID", "STATE", "KIND", "DATASET", "FROM", "MADE", "STEP",
+               "CREATED", "NOTE"});
   for (const v1::Job& job : all.jobs()) {
     const bool evaluate = job.has_evaluate();
     table.AddRow({job.id(), StateName(job), KindName(job),

@@ -102,8 +102,11 @@ void AddJobOptions(CLI::App& command, JobOptions& options) {
   command.add_option("--seed", options.seed, "Of everything random [0]");
   command.add_flag("--freeze-logit-scale", options.freeze_logit_scale,
                    "Do not train the logit scale");
-  command.add_flag("--average,!--no-average", options.average,
-                   "Also make the average over the run [dpo yes, infonce no]");
+  // The count is negative for --no-average; without either, nothing runs.
+  command.add_flag_function(
+      "--average,!--no-average",
+      [&options](int64_t count) { options.average = count > 0; },
+      "Also make the average over the run [dpo yes, infonce no]");
   command.add_option("--checkpoint-every", options.checkpoint_every,
                      "Steps between checkpoints [an epoch]");
   command.add_option("--eval-dataset", options.eval_dataset,

@@ -79,17 +79,17 @@ class TextPrinter : public MetricPrinter {
 
   void Finish() override {
     constexpr std::pair<const char*, const char*> kColumns[] = {
-        {"loss", "loss"},
-        {"objective_loss", "objective"},
-        {"kl", "kl"},
-        {"preferred_log_ratio", "preferred"},
-        {"rejected_log_ratio", "rejected"},
-        {"margin", "margin"},
-        {"pair_accuracy", "accuracy"},
-        {"learning_rate", "rate"},
-        {"gradient_norm", "gradient"},
-        {"examples_per_second", "per second"}};
-    std::vector<std::string> header = {"step", "epoch"};
+        {"loss", "LOSS"},
+        {"objective_loss", "OBJECTIVE"},
+        {"kl", "KL"},
+        {"preferred_log_ratio", "PREFERRED"},
+        {"rejected_log_ratio", "REJECTED"},
+        {"margin", "MARGIN"},
+        {"pair_accuracy", "ACCURACY"},
+        {"learning_rate", "RATE"},
+        {"gradient_norm", "GRADIENT"},
+        {"examples_per_second", "PER SECOND"}};
+    std::vector<std::string> header = {"STEP", "EPOCH"};
     std::vector<const FieldDescriptor*> fields;
     for (const auto& [name, title] : kColumns) {
       const FieldDescriptor* field =

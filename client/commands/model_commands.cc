@@ -78,7 +78,7 @@ absl::Status List(CommandContext& context) {
     context.PrintJson(all);
     return absl::OkStatus();
   }
-  Table table({"name", "versions", "aliases", "created"});
+  Table table({"NAME", "VERSIONS", "ALIASES", "CREATED"});
   for (const v1::Model& model : all.models()) {
     std::vector<std::string> aliases;
     for (const auto& [alias, version] : model.aliases()) {
@@ -110,8 +110,8 @@ absl::Status Show(CommandContext& context, const std::string& name) {
   if (!all.versions().empty()) {
     context.out() << name << ": " << Shape(all.versions(0).config()) << "\n\n";
   }
-  Table table({"version", "source", "base", "dataset", "job", "size", "own",
-               "aliases", "created"});
+  Table table({"VERSION", "SOURCE", "BASE", "DATASET", "JOB", "SIZE", "OWN",
+               "ALIASES", "CREATED"});
   for (const v1::Version& version : all.versions()) {
     table.AddRow({Selector(version), SourceName(version), version.base(),
                   version.dataset(), version.job_id(),

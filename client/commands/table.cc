@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cmath>
 #include <utility>
 
 #include "absl/strings/ascii.h"
@@ -34,7 +35,6 @@ bool IsNumber(absl::string_view cell) {
 }  // namespace
 
 Table::Table(std::vector<std::string> header) {
-  for (std::string& cell : header) absl::AsciiStrToUpper(&cell);
   rows_.push_back(std::move(header));
 }
 
@@ -107,6 +107,9 @@ std::string FormatTimeUtc(const google::protobuf::Timestamp& time) {
 }
 
 std::string FormatNumber(double value) {
+  // Without the exponent that %g gives to what has more digits than that.
+  const double size = std::abs(value);
+  if (size >= 1e4 && size < 1e15) return absl::StrFormat("%.0f", value);
   return absl::StrFormat("%.4g", value);
 }
 

@@ -20,7 +20,7 @@ class Table {
   // REQUIRES: as many cells as the header has.
   void AddRow(std::vector<std::string> cells);
 
-  // Prints the header (in capitals) and the rows.
+  // Prints the header and the rows.
   void Print(std::ostream& out) const;
 
  private:
@@ -39,7 +39,7 @@ std::string FormatBytes(int64_t bytes);
 std::string FormatTime(const google::protobuf::Timestamp& time);
 // The time with a known zone, for programs: RFC 3339 in UTC.
 std::string FormatTimeUtc(const google::protobuf::Timestamp& time);
-// Four significant digits.
+// Four significant digits, or all digits before the point.
 std::string FormatNumber(double value);
 // An enum value's name without what all names of the enum begin with:
 // ("JOB_STATE_", "JOB_STATE_QUEUED") gives "QUEUED".

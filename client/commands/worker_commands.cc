@@ -25,8 +25,8 @@ absl::Status List(CommandContext& context) {
     context.PrintJson(response);
     return absl::OkStatus();
   }
-  Table table({"id", "state", "roles", "device", "memory", "task", "loaded",
-               "last seen"});
+  Table table({"ID", "STATE", "ROLES", "DEVICE", "MEMORY", "TASK", "LOADED",
+               "LAST SEEN"});
   for (const v1::Worker& worker : response.workers()) {
     table.AddRow(
         {worker.id(),

@@ -1,0 +1,94 @@
+#ifndef ATTUNE_TESTS_CLIENT_FAKE_SERVER_H_
+#define ATTUNE_TESTS_CLIENT_FAKE_SERVER_H_
+
+#include <grpcpp/server.h>
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/synchronization/mutex.h"
+#include "attune/v1/dataset_service.grpc.pb.h"
+#include "attune/v1/inference_service.grpc.pb.h"
+#include "attune/v1/job_service.grpc.pb.h"
+#include "attune/v1/model_service.grpc.pb.h"
+#include "attune/v1/worker_service.grpc.pb.h"
+
+namespace attune::client {
+
+// A server that keeps in memory what clients send and answers what a test has
+// put there, over real gRPC on a free port. It has no rules of its own: it is
+// for tests of what a client sends, retries and prints. Thread-safe through
+// its mutex, which a test takes to look at it.
+class FakeServer {
+ public:
+  FakeServer();
+  ~FakeServer();
+
+  // 127.0.0.1:PORT.
+  const std::string& address() const { return address_; }
+
+  mutable absl::Mutex mutex;
+
+  // Errors of the next calls, whichever they are, first one first.
+  std::deque<absl::Status> failures ABSL_GUARDED_BY(mutex);
+  // Calls so far, failed ones included.
+  int call_count ABSL_GUARDED_BY(mutex) = 0;
+  // request_id of every mutation, in order.
+  std::vector<std::string> request_ids ABSL_GUARDED_BY(mutex);
+
+  std::map<std::string, v1::Dataset> datasets ABSL_GUARDED_BY(mutex);
+  // What the uploads have brought, and in how many chunks of which size.
+  std::vector<v1::Example> examples ABSL_GUARDED_BY(mutex);
+  std::vector<size_t> chunk_sizes ABSL_GUARDED_BY(mutex);
+  // States of a sealed dataset at the looks that follow.
+  std::deque<v1::Dataset> validation ABSL_GUARDED_BY(mutex);
+
+  std::vector<v1::CreateJobRequest> created_jobs ABSL_GUARDED_BY(mutex);
+  v1::Job job ABSL_GUARDED_BY(mutex);
+  // What WatchJob sends: one entry a call; the call then ends with the status.
+  struct Watch {
+    std::vector<v1::WatchJobResponse> messages;
+    absl::Status end;
+  };
+  std::deque<Watch> watches ABSL_GUARDED_BY(mutex);
+  std::vector<std::string> watch_cursors ABSL_GUARDED_BY(mutex);
+  std::vector<v1::MetricRow> metrics ABSL_GUARDED_BY(mutex);
+  v1::Evaluation evaluation ABSL_GUARDED_BY(mutex);
+
+  v1::Version version ABSL_GUARDED_BY(mutex);
+  // The bytes of an import, and what an export sends.
+  std::string model_file ABSL_GUARDED_BY(mutex);
+  // Sends a wrong digest at the end of downloads.
+  bool corrupt_downloads ABSL_GUARDED_BY(mutex) = false;
+
+  std::vector<v1::ClassifyImagesRequest> classify_requests
+      ABSL_GUARDED_BY(mutex);
+  v1::Classification classification ABSL_GUARDED_BY(mutex);
+
+  // Counts a call and takes its failure, if there is one.
+  absl::Status Begin();
+
+ private:
+  class Datasets;
+  class Jobs;
+  class Models;
+  class Inference;
+  class Workers;
+
+  std::unique_ptr<Datasets> datasets_service_;
+  std::unique_ptr<Jobs> jobs_service_;
+  std::unique_ptr<Models> models_service_;
+  std::unique_ptr<Inference> inference_service_;
+  std::unique_ptr<Workers> workers_service_;
+  std::unique_ptr<grpc::Server> server_;
+  std::string address_;
+};
+
+}  // namespace attune::client
+
+#endif  // ATTUNE_TESTS_CLIENT_FAKE_SERVER_H_

@@ -1,0 +1,187 @@
+// The commands of jobs as a user sees them.
+
+#include <algorithm>
+#include <string>
+
+#include "client/commands/cli.h"
+#include "common/error.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/client/cli_fixture.h"
+
+namespace attune::client {
+namespace {
+
+using ::testing::HasSubstr;
+
+class JobCliTest : public CliTest {
+ protected:
+  JobCliTest() {
+    absl::MutexLock lock(&fake_.mutex);
+    fake_.job.set_id("job-1");
+    fake_.job.set_state(v1::JOB_STATE_QUEUED);
+    fake_.job.mutable_train()->mutable_dpo();
+  }
+
+  // Lets one watch send the job in this state.
+  void WatchEndsIn(v1::JobState state, const std::string& message = "") {
+    absl::MutexLock lock(&fake_.mutex);
+    v1::WatchJobResponse response;
+    response.set_cursor("1");
+    v1::Job& job = *response.mutable_job();
+    job = fake_.job;
+    job.set_state(state);
+    job.set_status_message(message);
+    job.set_total_steps(10);
+    if (state == v1::JOB_STATE_SUCCEEDED) job.add_output_versions("robust:1");
+    v1::MetricRow& row = *response.add_metrics();
+    row.set_step(10);
+    row.set_loss(0.25);
+    fake_.watches.push_back({{response}, absl::OkStatus()});
+  }
+
+  // How many lines were printed.
+  int64_t Lines() const {
+    const std::string text = out_.str();
+    return std::count(text.begin(), text.end(), '\n');
+  }
+
+  const std::vector<std::string> submit_ = {
+      "job",     "submit", "--dataset",      "rta",
+      "--model", "base",   "--output-model", "robust"};
+};
+
+TEST_F(JobCliTest, SubmitPrintsTheIdAndSendsTheOptions) {
+  std::vector<std::string> arguments = submit_;
+  arguments.insert(arguments.end(), {"--kl-weight", "0", "--epochs", "30"});
+  EXPECT_EQ(Run(arguments), kExitDone);
+  EXPECT_EQ(out_.str(), "job-1\n");
+  absl::MutexLock lock(&fake_.mutex);
+  const v1::TrainSpec& spec = fake_.created_jobs.at(0).train();
+  EXPECT_EQ(spec.base(), "base");
+  EXPECT_TRUE(spec.dpo().has_kl_weight());
+  EXPECT_EQ(spec.epochs(), 30);
+}
+
+TEST_F(JobCliTest, AnOptionOfAnotherObjectiveReturnsTwoAndSendsNothing) {
+  std::vector<std::string> arguments = submit_;
+  arguments.insert(arguments.end(), {"--objective", "infonce", "--beta", "1"});
+  EXPECT_EQ(Run(arguments), kExitUsage);
+  EXPECT_THAT(err_.str(), HasSubstr("attune: --beta belongs to"));
+  absl::MutexLock lock(&fake_.mutex);
+  EXPECT_EQ(fake_.call_count, 0);
+}
+
+TEST_F(JobCliTest, AWatchedJobThatSucceedsNamesItsVersions) {
+  WatchEndsIn(v1::JOB_STATE_SUCCEEDED);
+  std::vector<std::string> arguments = submit_;
+  arguments.push_back("--watch");
+  EXPECT_EQ(Run(arguments), kExitDone);
+  EXPECT_EQ(out_.str(),
+            "job-1 SUCCEEDED\n"
+            "step 10/10  loss 0.25\n"
+            "job-1 made robust:1\n");
+}
+
+TEST_F(JobCliTest, AJobThatFailsReturnsThreeAndSaysWhy) {
+  WatchEndsIn(v1::JOB_STATE_FAILED, "the loss is not finite");
+  EXPECT_EQ(Run({"job", "watch", "job-1"}), kExitJobFailed);
+  EXPECT_EQ(err_.str(),
+            "attune: job-1 failed: the loss is not finite (JOB_FAILED)\n");
+}
+
+TEST_F(JobCliTest, AJobThatIsCancelledReturnsThree) {
+  WatchEndsIn(v1::JOB_STATE_CANCELLED);
+  EXPECT_EQ(Run({"job", "watch", "job-1"}), kExitJobFailed);
+  EXPECT_EQ(err_.str(), "attune: job-1 was cancelled (JOB_CANCELLED)\n");
+}
+
+TEST_F(JobCliTest, AWatchInJsonIsOneObjectALine) {
+  WatchEndsIn(v1::JOB_STATE_SUCCEEDED);
+  EXPECT_EQ(Run({"job", "watch", "job-1", "--output", "json"}), kExitDone);
+  EXPECT_THAT(out_.str(), HasSubstr("{\"cursor\":\"1\",\"job\":{"));
+  EXPECT_EQ(Lines(), 1);
+}
+
+TEST_F(JobCliTest, MetricsAsCsvHaveEveryFieldOfEveryPage) {
+  {
+    absl::MutexLock lock(&fake_.mutex);
+    for (int step = 1; step <= 3; ++step) {
+      v1::MetricRow row;
+      row.set_step(step);
+      row.set_attempt(1);
+      row.set_epoch(0.5 * step);
+      if (step != 2) row.set_loss(1.0 / step);
+      row.mutable_time()->set_seconds(1'700'000'000);
+      fake_.metrics.push_back(row);
+    }
+  }
+  EXPECT_EQ(Run({"job", "metrics", "job-1", "--csv"}), kExitDone);
+  EXPECT_EQ(out_.str(),
+            "step,attempt,time,epoch,loss,objective_loss,kl,"
+            "preferred_log_ratio,rejected_log_ratio,margin,pair_accuracy,"
+            "logit_scale,learning_rate,gradient_norm,examples_per_second\n"
+            "1,1,2023-11-14T22:13:20.000Z,0.5,1,,,,,,,,,,\n"
+            "2,1,2023-11-14T22:13:20.000Z,1,,,,,,,,,,,\n"
+            "3,1,2023-11-14T22:13:20.000Z,1.5,0.3333333333333333,,,,,,,,,,\n");
+  EXPECT_EQ(Run({"job", "metrics", "job-1"}), kExitDone);
+  EXPECT_EQ(out_.str(),
+            "STEP  EPOCH    LOSS\n"
+            "   1    0.5       1\n"
+            "   2      1\n"
+            "   3    1.5  0.3333\n");
+  EXPECT_EQ(Run({"job", "metrics", "job-1", "--output", "json"}), kExitDone);
+  EXPECT_EQ(Lines(), 3);
+  EXPECT_EQ(Run({"job", "metrics", "job-1", "--csv", "--output", "json"}),
+            kExitUsage);
+}
+
+TEST_F(JobCliTest, ListShowAndCancel) {
+  EXPECT_EQ(Run({"job", "list"}), kExitDone);
+  EXPECT_THAT(out_.str(), HasSubstr("job-1  QUEUED  dpo"));
+  EXPECT_EQ(Run({"job", "show", "job-1"}), kExitDone);
+  EXPECT_THAT(out_.str(), HasSubstr("State:     QUEUED\n"));
+  EXPECT_EQ(Run({"job", "cancel", "job-1"}), kExitDone);
+  EXPECT_EQ(out_.str(), "job-1 CANCELLED\n");
+}
+
+TEST_F(JobCliTest, EvaluatePrintsBothVersionsAndTheDifference) {
+  WatchEndsIn(v1::JOB_STATE_SUCCEEDED);
+  {
+    absl::MutexLock lock(&fake_.mutex);
+    fake_.evaluation.set_model("robust:1");
+    fake_.evaluation.set_against("base:1");
+    const auto add = [](v1::Figure* figure, double value) {
+      figure->set_name("pair_accuracy");
+      figure->set_value(value);
+      figure->set_count(168);
+    };
+    add(fake_.evaluation.add_figures(), 0.75);
+    add(fake_.evaluation.add_against_figures(), 0.5);
+    v1::Figure& alone = *fake_.evaluation.add_figures();
+    alone.set_name("clean_top1");
+    alone.set_value(1);
+    alone.set_count(3);
+  }
+  EXPECT_EQ(Run({"evaluate", "--dataset", "rta", "--model", "robust",
+                 "--against", "base", "--template", "a {}."}),
+            kExitDone);
+  EXPECT_EQ(out_.str(),
+            "FIGURE         robust:1  base:1  DIFFERENCE  COUNT\n"
+            "pair_accuracy    0.7500  0.5000     +0.2500    168\n"
+            "clean_top1       1.0000                          3\n");
+  absl::MutexLock lock(&fake_.mutex);
+  const v1::EvaluateSpec& spec = fake_.created_jobs.at(0).evaluate();
+  EXPECT_EQ(spec.against(), "base");
+  EXPECT_EQ(spec.templates(0), "a {}.");
+}
+
+TEST_F(JobCliTest, AnEvaluationThatFailsReturnsThree) {
+  WatchEndsIn(v1::JOB_STATE_FAILED, "out of memory");
+  EXPECT_EQ(Run({"evaluate", "--dataset", "rta", "--model", "robust"}),
+            kExitJobFailed);
+  EXPECT_EQ(out_.str(), "");
+}
+
+}  // namespace
+}  // namespace attune::client

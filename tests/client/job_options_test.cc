@@ -1,0 +1,134 @@
+#include "client/commands/job_options.h"
+
+#include <string>
+#include <vector>
+
+#include "common/error.h"
+#include "google/protobuf/text_format.h"
+#include "google/protobuf/util/message_differencer.h"
+#include "gtest/gtest.h"
+
+namespace attune::client {
+namespace {
+
+// The request of a command line; CLI11 takes the arguments from the back.
+absl::StatusOr<v1::TrainSpec> Parse(std::vector<std::string> arguments) {
+  CLI::App app;
+  JobOptions options;
+  AddJobOptions(app, options);
+  std::vector<std::string> all = {
+      "--dataset", "rta", "--model", "base:1", "--output-model", "robust"};
+  all.insert(all.end(), arguments.begin(), arguments.end());
+  app.parse(std::vector<std::string>(all.rbegin(), all.rend()));
+  return ToTrainSpec(options);
+}
+
+void ExpectSpec(const std::vector<std::string>& arguments,
+                const std::string& text) {
+  const absl::StatusOr<v1::TrainSpec> spec = Parse(arguments);
+  ASSERT_TRUE(spec.ok()) << spec.status();
+  v1::TrainSpec expected;
+  ASSERT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &expected));
+  expected.set_dataset("rta");
+  expected.set_base("base:1");
+  expected.set_output_model("robust");
+  EXPECT_TRUE(
+      google::protobuf::util::MessageDifferencer::Equals(*spec, expected))
+      << spec->DebugString();
+}
+
+TEST(JobOptions, WhatIsNotGivenStaysUnset) { ExpectSpec({}, "dpo {}"); }
+
+TEST(JobOptions, ZeroIsDifferentFromUnset) {
+  ExpectSpec({"--kl-weight", "0", "--seed", "0"},
+             "dpo { kl_weight: 0 } seed: 0");
+}
+
+TEST(JobOptions, EveryOptionReachesItsField) {
+  ExpectSpec({"--objective",
+              "dpo",
+              "--beta",
+              "0.5",
+              "--kl-weight",
+              "0.25",
+              "--label-smoothing",
+              "0.1",
+              "--optimizer",
+              "adamw",
+              "--learning-rate",
+              "1e-3",
+              "--weight-decay",
+              "0.05",
+              "--warmup-ratio",
+              "0.125",
+              "--schedule",
+              "constant",
+              "--epochs",
+              "30",
+              "--batch-size",
+              "16",
+              "--micro-batch",
+              "8",
+              "--seed",
+              "7",
+              "--freeze-logit-scale",
+              "--no-average",
+              "--checkpoint-every",
+              "50",
+              "--eval-dataset",
+              "held",
+              "--truncate"},
+             R"pb(dpo { beta: 0.5 kl_weight: 0.25 label_smoothing: 0.1 }
+                  optimizer {
+                    kind: KIND_ADAMW
+                    learning_rate: 1e-3
+                    weight_decay: 0.05
+                    warmup_ratio: 0.125
+                    schedule: SCHEDULE_CONSTANT
+                  }
+                  epochs: 30
+                  batch_size: 16
+                  micro_batch_size: 8
+                  seed: 7
+                  freeze_logit_scale: true
+                  average: false
+                  checkpoint_every: 50
+                  eval_dataset: "held"
+                  truncate: true)pb");
+}
+
+TEST(JobOptions, StepsAndAverage) {
+  ExpectSpec(
+      {"--objective", "infonce", "--steps", "2000", "--average", "--optimizer",
+       "adamax", "--schedule", "cosine", "--kl-weight", "0.5"},
+      R"pb(infonce { kl_weight: 0.5 }
+           steps: 2000
+           average: true
+           optimizer { kind: KIND_ADAMAX schedule: SCHEDULE_COSINE })pb");
+}
+
+TEST(JobOptions, AnOptionOfAnotherObjectiveIsAUsageErrorNamingIt) {
+  for (const char* option : {"--beta", "--label-smoothing"}) {
+    const absl::Status status =
+        Parse({"--objective", "infonce", option, "0.1"}).status();
+    EXPECT_EQ(ErrorReason(status), "USAGE");
+    EXPECT_EQ(status.message().find(option), 0u) << status;
+  }
+}
+
+TEST(JobOptions, EpochsAndStepsExcludeEachOther) {
+  EXPECT_THROW(Parse({"--epochs", "1", "--steps", "2"}).IgnoreError(),
+               CLI::ParseError);
+}
+
+TEST(JobOptions, UnknownChoicesAndWrongNumbersAreRefused) {
+  EXPECT_THROW(Parse({"--objective", "ppo"}).IgnoreError(), CLI::ParseError);
+  EXPECT_THROW(Parse({"--optimizer", "sgd"}).IgnoreError(), CLI::ParseError);
+  EXPECT_THROW(Parse({"--schedule", "step"}).IgnoreError(), CLI::ParseError);
+  EXPECT_THROW(Parse({"--epochs", "1.5"}).IgnoreError(), CLI::ParseError);
+  EXPECT_THROW(Parse({"--batch-size", "99999999999"}).IgnoreError(),
+               CLI::ParseError);
+}
+
+}  // namespace
+}  // namespace attune::client
