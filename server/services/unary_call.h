@@ -18,6 +18,7 @@
 
 #include <atomic>
 #include <exception>
+#include <memory>
 #include <utility>
 
 #include "absl/functional/any_invocable.h"
@@ -25,6 +26,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "common/grpc/status_conversion.h"
+#include "server/core/cancellation.h"
 #include "server/services/call.h"
 
 namespace attune::services {
@@ -48,7 +50,15 @@ class UnaryCall final : public grpc::ServerUnaryReactor {
   // Whether the client has gone; Done must be called all the same.
   bool cancelled() const { return cancelled_.load(std::memory_order_relaxed); }
 
-  void OnCancel() override { cancelled_.store(true); }
+  // Hears when the client goes, or its deadline passes.
+  const std::shared_ptr<core::Cancellation>& cancellation() const {
+    return cancellation_;
+  }
+
+  void OnCancel() override {
+    cancelled_.store(true);
+    cancellation_->Cancel();
+  }
   void OnDone() override {
     timer_.Ended(code_);
     drain_.CallEnded();
@@ -60,6 +70,8 @@ class UnaryCall final : public grpc::ServerUnaryReactor {
 
   const Drain& drain_;
   CallTimer timer_;
+  const std::shared_ptr<core::Cancellation> cancellation_ =
+      std::make_shared<core::Cancellation>();
   std::atomic<bool> cancelled_ = false;
   absl::StatusCode code_ = absl::StatusCode::kUnknown;
 };
