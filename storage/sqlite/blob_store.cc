@@ -17,7 +17,7 @@
 namespace attune::storage {
 namespace {
 
-constexpr int kPageSize = 64 << 10;
+constexpr int kPageSize = 32 << 10;
 constexpr int kGarbageBatch = 500;
 
 absl::Status Damaged(absl::string_view digest) {
