@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "common/safetensors/clip_layout.h"
 #include "storage/job_spec.h"
 
 namespace attune::storage {
@@ -152,13 +153,7 @@ struct Evaluation {
 
 // ---- tensors
 
-enum class DataType {
-  kFloat32 = 1,
-  kFloat16 = 2,
-  kBFloat16 = 3,
-  kInt64 = 4,
-  kUInt8 = 5,
-};
+using safetensors::DataType;
 
 struct TensorEntry {
   std::string name;
@@ -185,24 +180,9 @@ struct Checkpoint {
 // ---- models
 
 enum class VersionSource { kImported = 1, kAverage = 2, kLastIterate = 3 };
-enum class Activation { kQuickGelu = 1, kGelu = 2 };
 
-struct ClipConfig {
-  int32_t image_size = 0;
-  int32_t patch_size = 0;
-  int32_t vision_width = 0;
-  int32_t vision_layers = 0;
-  int32_t vision_heads = 0;
-  int32_t text_width = 0;
-  int32_t text_layers = 0;
-  int32_t text_heads = 0;
-  int32_t context_length = 0;
-  int32_t vocabulary_size = 0;
-  int32_t embedding_size = 0;
-  Activation activation = Activation::kQuickGelu;
-  std::vector<float> pixel_mean;       // 3
-  std::vector<float> pixel_deviation;  // 3
-};
+using attune::Activation;
+using attune::ClipConfig;
 
 struct Model {
   std::string name;

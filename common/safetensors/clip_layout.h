@@ -14,12 +14,13 @@
 
 namespace attune {
 
-// The activation of a CLIP's MLPs.
+// The activation of a CLIP's MLPs. The numbers are those of
+// attune.v1.Activation and are stored.
 enum class Activation {
   // x·σ(1.702x), OpenAI's.
-  kQuickGelu,
+  kQuickGelu = 1,
   // The exact GELU, with the error function.
-  kGelu,
+  kGelu = 2,
 };
 
 // The shape of a CLIP; the same as attune.v1.ClipConfig. Sizes are positive.

@@ -198,10 +198,18 @@ absl::Status CheckLayout(std::vector<TensorInfo>& tensors) {
 
 }  // namespace
 
-int64_t ByteSize(DataType type) { return kTypes[static_cast<int>(type)].bytes; }
+int64_t ByteSize(DataType type) {
+  for (const auto& known : kTypes) {
+    if (known.type == type) return known.bytes;
+  }
+  return 0;
+}
 
 absl::string_view DataTypeName(DataType type) {
-  return kTypes[static_cast<int>(type)].name;
+  for (const auto& known : kTypes) {
+    if (known.type == type) return known.name;
+  }
+  return "";
 }
 
 std::optional<int64_t> TensorBytes(DataType type, const Shape& shape) {

@@ -23,12 +23,20 @@
 namespace attune::safetensors {
 
 // The types that a model or a checkpoint may hold; the format's others (F64,
-// I32 …) are refused by name.
-enum class DataType { kFloat32, kFloat16, kBfloat16, kInt64, kUint8 };
+// I32 …) are refused by name. The numbers are those of attune.v1.DataType and
+// are stored.
+enum class DataType {
+  kFloat32 = 1,
+  kFloat16 = 2,
+  kBfloat16 = 3,
+  kInt64 = 4,
+  kUint8 = 5,
+};
 
-// Bytes of one value.
+// Bytes of one value; 0 for a number that is none of the types.
 int64_t ByteSize(DataType type);
-// The format's name of the type: "F32", "F16", "BF16", "I64", "U8".
+// The format's name of the type: "F32", "F16", "BF16", "I64", "U8"; "" as
+// above.
 absl::string_view DataTypeName(DataType type);
 
 using Shape = std::vector<int64_t>;

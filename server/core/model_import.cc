@@ -18,42 +18,6 @@ namespace {
 constexpr int64_t kSmallTensorBytes = int64_t{1} << 20;
 constexpr int64_t kSmallBatchBytes = int64_t{8} << 20;
 
-storage::DataType ToStorage(safetensors::DataType type) {
-  switch (type) {
-    case safetensors::DataType::kFloat32:
-      return storage::DataType::kFloat32;
-    case safetensors::DataType::kFloat16:
-      return storage::DataType::kFloat16;
-    case safetensors::DataType::kBfloat16:
-      return storage::DataType::kBFloat16;
-    case safetensors::DataType::kInt64:
-      return storage::DataType::kInt64;
-    case safetensors::DataType::kUint8:
-      return storage::DataType::kUInt8;
-  }
-  return storage::DataType::kFloat32;
-}
-
-storage::ClipConfig ToStorage(const ClipConfig& config) {
-  return {.image_size = config.image_size,
-          .patch_size = config.patch_size,
-          .vision_width = config.vision_width,
-          .vision_layers = config.vision_layers,
-          .vision_heads = config.vision_heads,
-          .text_width = config.text_width,
-          .text_layers = config.text_layers,
-          .text_heads = config.text_heads,
-          .context_length = config.context_length,
-          .vocabulary_size = config.vocabulary_size,
-          .embedding_size = config.embedding_size,
-          .activation = config.activation == Activation::kGelu
-                            ? storage::Activation::kGelu
-                            : storage::Activation::kQuickGelu,
-          .pixel_mean = {config.pixel_mean.begin(), config.pixel_mean.end()},
-          .pixel_deviation = {config.pixel_deviation.begin(),
-                              config.pixel_deviation.end()}};
-}
-
 // Whether no value has all bits of `exponent_mask` set, which is how infinities
 // and NaN are written.
 template <typename Bits>
@@ -73,10 +37,10 @@ bool AllFinite(storage::DataType type, absl::string_view bytes) {
       return AllFinite<uint32_t>(bytes.data(), bytes.size() / 4, 0x7F800000);
     case storage::DataType::kFloat16:
       return AllFinite<uint16_t>(bytes.data(), bytes.size() / 2, 0x7C00);
-    case storage::DataType::kBFloat16:
+    case storage::DataType::kBfloat16:
       return AllFinite<uint16_t>(bytes.data(), bytes.size() / 2, 0x7F80);
     case storage::DataType::kInt64:
-    case storage::DataType::kUInt8:
+    case storage::DataType::kUint8:
       return true;
   }
   return true;
@@ -90,7 +54,7 @@ absl::Status InvalidFile(absl::string_view message) {
 }  // namespace
 
 bool FiniteCheck::Append(absl::string_view bytes) {
-  const auto size = static_cast<size_t>(ByteSize(type_));
+  const auto size = static_cast<size_t>(safetensors::ByteSize(type_));
   if (!partial_.empty()) {
     const size_t missing = std::min(size - partial_.size(), bytes.size());
     partial_.append(bytes.data(), missing);
@@ -144,12 +108,12 @@ absl::Status ModelImport::AppendHeader(absl::string_view bytes, size_t* used) {
   ATTUNE_ASSIGN_OR_RETURN(header_, safetensors::ParseHeader(head_));
   ATTUNE_ASSIGN_OR_RETURN(const ClipConfig config, ReadClipConfig(*header_));
   head_ = std::string();
-  result_.config = ToStorage(config);
+  result_.config = config;
   return absl::OkStatus();
 }
 
 absl::Status ModelImport::BeginTensor() {
-  finite_.emplace(ToStorage(tensor().data_type));
+  finite_.emplace(tensor().data_type);
   const int64_t size = tensor().end - tensor().begin;
   if (size > kSmallTensorBytes) {
     writer_ = blobs_.NewWriter();
@@ -178,7 +142,7 @@ absl::Status ModelImport::AppendTensor(absl::string_view bytes) {
 
 absl::Status ModelImport::EndTensor() {
   storage::TensorEntry entry{.name = tensor().name,
-                             .data_type = ToStorage(tensor().data_type),
+                             .data_type = tensor().data_type,
                              .shape = tensor().shape,
                              .blob_digest = "",
                              .size_bytes = tensor_done_};

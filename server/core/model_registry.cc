@@ -15,47 +15,6 @@
 namespace attune::core {
 namespace {
 
-safetensors::DataType ToSafetensors(storage::DataType type) {
-  switch (type) {
-    case storage::DataType::kFloat32:
-      return safetensors::DataType::kFloat32;
-    case storage::DataType::kFloat16:
-      return safetensors::DataType::kFloat16;
-    case storage::DataType::kBFloat16:
-      return safetensors::DataType::kBfloat16;
-    case storage::DataType::kInt64:
-      return safetensors::DataType::kInt64;
-    case storage::DataType::kUInt8:
-      return safetensors::DataType::kUint8;
-  }
-  return safetensors::DataType::kFloat32;
-}
-
-// The metadata from which an import reads the configuration again.
-safetensors::Metadata MetadataOf(const storage::ClipConfig& config) {
-  ClipConfig clip{.image_size = config.image_size,
-                  .patch_size = config.patch_size,
-                  .vision_width = config.vision_width,
-                  .vision_layers = config.vision_layers,
-                  .vision_heads = config.vision_heads,
-                  .text_width = config.text_width,
-                  .text_layers = config.text_layers,
-                  .text_heads = config.text_heads,
-                  .context_length = config.context_length,
-                  .vocabulary_size = config.vocabulary_size,
-                  .embedding_size = config.embedding_size,
-                  .activation = config.activation == storage::Activation::kGelu
-                                    ? Activation::kGelu
-                                    : Activation::kQuickGelu};
-  std::copy_n(config.pixel_mean.begin(),
-              std::min<size_t>(3, config.pixel_mean.size()),
-              clip.pixel_mean.begin());
-  std::copy_n(config.pixel_deviation.begin(),
-              std::min<size_t>(3, config.pixel_deviation.size()),
-              clip.pixel_deviation.begin());
-  return ClipMetadata(clip);
-}
-
 VersionView Describe(storage::Version version, const storage::Model& model) {
   VersionView view;
   for (const auto& [alias, number] : model.aliases) {
@@ -191,10 +150,10 @@ ModelRegistry::BeginExport(absl::string_view selector) const {
   std::vector<safetensors::TensorInfo> tensors;
   for (const storage::TensorEntry& entry : result->manifest_) {
     tensors.push_back({.name = entry.name,
-                       .data_type = ToSafetensors(entry.data_type),
+                       .data_type = entry.data_type,
                        .shape = entry.shape});
   }
-  result->buffer_ = safetensors::WriteHeader(tensors, MetadataOf(config));
+  result->buffer_ = safetensors::WriteHeader(tensors, ClipMetadata(config));
   return result;
 }
 

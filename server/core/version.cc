@@ -1,6 +1,6 @@
 #include "server/core/version.h"
 
-#include <vector>
+#include <array>
 
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/escaping.h"
@@ -32,7 +32,7 @@ int64_t ElementCount(const storage::TensorEntry& tensor) {
 }
 
 absl::Status ValidateEntry(const storage::TensorEntry& tensor) {
-  const int64_t value_bytes = ByteSize(tensor.data_type);
+  const int64_t value_bytes = safetensors::ByteSize(tensor.data_type);
   const int64_t count = ElementCount(tensor);
   int64_t bytes = 0;
   if (value_bytes == 0) {
@@ -52,21 +52,6 @@ absl::Status ValidateEntry(const storage::TensorEntry& tensor) {
 }
 
 }  // namespace
-
-int64_t ByteSize(storage::DataType type) {
-  switch (type) {
-    case storage::DataType::kFloat32:
-      return 4;
-    case storage::DataType::kFloat16:
-    case storage::DataType::kBFloat16:
-      return 2;
-    case storage::DataType::kInt64:
-      return 8;
-    case storage::DataType::kUInt8:
-      return 1;
-  }
-  return 0;
-}
 
 absl::Status ValidateManifest(const storage::TensorManifest& manifest) {
   for (size_t i = 0; i < manifest.size(); ++i) {
@@ -92,7 +77,7 @@ std::string VersionDigest(const storage::ClipConfig& config,
       " ", config.context_length, " ", config.vocabulary_size, " ",
       config.embedding_size, " ", static_cast<int>(config.activation), "\n"));
   // Nine significant digits tell all floats apart.
-  for (const std::vector<float>* values :
+  for (const std::array<float, 3>* values :
        {&config.pixel_mean, &config.pixel_deviation}) {
     for (float value : *values) {
       hash.Update(absl::StrFormat("%.9g ", value));

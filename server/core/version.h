@@ -13,9 +13,6 @@
 
 namespace attune::core {
 
-// Bytes of one value.
-int64_t ByteSize(storage::DataType type);
-
 // INVALID_ARGUMENT, reason INVALID_MANIFEST, naming the tensor: names sorted
 // and distinct, sizes positive and equal to shape × type, digests well formed.
 absl::Status ValidateManifest(const storage::TensorManifest& manifest);

@@ -46,7 +46,7 @@ absl::StatusOr<double> ReadScalar(storage::DataType type,
   if (type == storage::DataType::kFloat16 && bytes.size() == 2) {
     return FromHalf(bits);
   }
-  if (type == storage::DataType::kBFloat16 && bytes.size() == 2) {
+  if (type == storage::DataType::kBfloat16 && bytes.size() == 2) {
     const uint32_t wide = static_cast<uint32_t>(bits) << 16;
     float value;
     std::memcpy(&value, &wide, sizeof(value));

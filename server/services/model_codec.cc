@@ -5,8 +5,8 @@
 
 namespace attune::services {
 
-// The enums of storage have the numbers of attune.v1.
-static_assert(static_cast<int>(storage::DataType::kUInt8) ==
+// The enums of storage and common have the numbers of attune.v1.
+static_assert(static_cast<int>(storage::DataType::kUint8) ==
               v1::DATA_TYPE_UINT8);
 static_assert(static_cast<int>(storage::Activation::kGelu) ==
               v1::ACTIVATION_GELU);

@@ -17,6 +17,15 @@ struct nlohmann::adl_serializer<std::optional<T>> {
   }
 };
 
+// The macro makes to_json and from_json, in which an absent field keeps its
+// default.
+namespace attune {
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(
+    ClipConfig, image_size, patch_size, vision_width, vision_layers,
+    vision_heads, text_width, text_layers, text_heads, context_length,
+    vocabulary_size, embedding_size, activation, pixel_mean, pixel_deviation)
+}  // namespace attune
+
 namespace attune::storage {
 
 // JSON has no NaN: a figure that is none is null.
@@ -32,8 +41,6 @@ void from_json(const json& in, Figure& figure) {
   figure.count = in.at("count").get<int64_t>();
 }
 
-// The macro makes to_json and from_json, in which an absent field keeps its
-// default.
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(DpoOptions, beta, kl_weight,
                                                 label_smoothing)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(InfoNceOptions, kl_weight)
@@ -41,10 +48,6 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(OptimizerOptions, kind,
                                                 learning_rate, weight_decay,
                                                 warmup_ratio, schedule)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(InvalidExample, example, reason)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(
-    ClipConfig, image_size, patch_size, vision_width, vision_layers,
-    vision_heads, text_width, text_layers, text_heads, context_length,
-    vocabulary_size, embedding_size, activation, pixel_mean, pixel_deviation)
 
 }  // namespace attune::storage
 

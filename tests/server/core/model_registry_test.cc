@@ -297,10 +297,10 @@ TEST(FiniteCheckTest, FindsBadValuesOfEachTypeAcrossPieces) {
   full.replace(32, 4, std::string("\x00\x00\x80\xFF", 4));  // −∞
   for (const size_t step : {1, 2, 3, 5, 64}) {
     EXPECT_TRUE(check(storage::DataType::kFloat16, good, step));
-    EXPECT_TRUE(check(storage::DataType::kBFloat16, good, step));
+    EXPECT_TRUE(check(storage::DataType::kBfloat16, good, step));
     EXPECT_TRUE(check(storage::DataType::kFloat32, good, step));
     EXPECT_FALSE(check(storage::DataType::kFloat16, half, step));
-    EXPECT_FALSE(check(storage::DataType::kBFloat16, brain, step));
+    EXPECT_FALSE(check(storage::DataType::kBfloat16, brain, step));
     EXPECT_FALSE(check(storage::DataType::kFloat32, full, step));
     EXPECT_TRUE(check(storage::DataType::kInt64, full, step));
   }

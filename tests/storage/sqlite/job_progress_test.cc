@@ -24,7 +24,7 @@ MetricRow Metrics(int64_t step, int32_t attempt, double loss) {
 }
 
 TensorEntry Tensor(const std::string& name, const std::string& digest) {
-  return TensorEntry{name, DataType::kBFloat16, {2, 3}, digest, 12};
+  return TensorEntry{name, DataType::kBfloat16, {2, 3}, digest, 12};
 }
 
 std::vector<int64_t> Steps(
