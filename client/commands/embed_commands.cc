@@ -111,7 +111,9 @@ void AddEmbedCommand(CLI::App& app, CommandContext& context) {
   });
 
   CLI::App* text = embed->add_subcommand("text", "Embed texts");
-  text->add_option("texts", state->items, "Up to 10,000 texts")->required();
+  text->add_option("texts", state->items,
+                   "Up to 10,000 texts; [a,b] stands for two texts")
+      ->required();
   text->add_option("--model", state->version, "NAME, NAME:N or NAME@ALIAS")
       ->required();
   text->add_flag("--truncate", state->truncate,

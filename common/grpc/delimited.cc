@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/error.h"
 #include "google/protobuf/io/coded_stream.h"
+#include "google/protobuf/io/zero_copy_stream_impl_lite.h"
 
 namespace attune {
 namespace {
@@ -34,9 +35,14 @@ void AppendDelimited(const google::protobuf::MessageLite& message,
   const size_t header = CodedOutputStream::VarintSize64(size);
   const size_t start = stream->size();
   stream->resize(start + header + size);
-  auto* out = reinterpret_cast<uint8_t*>(stream->data()) + start;
-  out = CodedOutputStream::WriteVarint64ToArray(size, out);
-  message.SerializeWithCachedSizesToArray(out);
+  google::protobuf::io::ArrayOutputStream array(
+      stream->data() + start, static_cast<int>(header + size));
+  CodedOutputStream out(&array);
+  // The entries of a map in their order: an upload that is sent again must
+  // have the same digest.
+  out.SetSerializationDeterministic(true);
+  out.WriteVarint64(size);
+  message.SerializeWithCachedSizes(&out);
 }
 
 void DelimitedDecoder::Feed(absl::string_view chunk) {

@@ -18,7 +18,8 @@ namespace attune {
 // The largest Example: two pictures of 20 MiB, their texts and attributes.
 inline constexpr size_t kMaxExampleBytes = size_t{41} << 20;
 
-// Appends the size of `message` and its bytes to `*stream`.
+// Appends the size of `message` and its bytes to `*stream`. Equal messages give
+// equal bytes in one build of the program.
 void AppendDelimited(const google::protobuf::MessageLite& message,
                      std::string* stream);
 

@@ -240,6 +240,14 @@ TEST_F(CliTest, ImagesBeyondOneRequestAskTheSameVersion) {
   EXPECT_EQ(fake_.classify_requests[1].images_size(), 1);
 }
 
+TEST_F(CliTest, TextsAreEmbeddedAsTheyAre) {
+  EXPECT_EQ(
+      Run({"embed", "text", "a dog, a cat.", "{}", "", "--model", "robust"}),
+      kExitDone);
+  absl::MutexLock lock(&fake_.mutex);
+  EXPECT_THAT(fake_.embedded_texts, ElementsAre("a dog, a cat.", "{}", ""));
+}
+
 TEST_F(CliTest, EmbeddingsArePrintedInShortAndAsJson) {
   const std::string path = WriteFile("a.jpg", "AAA");
   EXPECT_EQ(Run({"embed", "image", path, "--model", "robust"}), kExitDone);

@@ -289,6 +289,18 @@ class FakeServer::Inference : public v1::InferenceService::Service {
     return Status::OK;
   }
 
+  Status EmbedTexts(ServerContext*, const v1::EmbedTextsRequest* request,
+                    v1::EmbedTextsResponse* response) override {
+    FAKE_BEGIN(fake_);
+    fake_.embedded_texts.assign(request->texts().begin(),
+                                request->texts().end());
+    response->set_version("robust:1");
+    for (int i = 0; i < request->texts_size(); ++i) {
+      response->add_embeddings()->add_values(1);
+    }
+    return Status::OK;
+  }
+
   // Empty pictures fail; the others get the test's answer.
   Status ClassifyImages(ServerContext*,
                         const v1::ClassifyImagesRequest* request,

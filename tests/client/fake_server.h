@@ -66,6 +66,7 @@ class FakeServer {
   // Sends a wrong digest at the end of downloads.
   bool corrupt_downloads ABSL_GUARDED_BY(mutex) = false;
 
+  std::vector<std::string> embedded_texts ABSL_GUARDED_BY(mutex);
   std::vector<v1::ClassifyImagesRequest> classify_requests
       ABSL_GUARDED_BY(mutex);
   v1::Classification classification ABSL_GUARDED_BY(mutex);

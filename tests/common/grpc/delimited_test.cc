@@ -53,6 +53,20 @@ TEST(Delimited, ChunksOfAnySizeGiveTheSameMessages) {
   }
 }
 
+TEST(Delimited, EqualMapsGiveEqualBytes) {
+  v1::Example forwards;
+  v1::Example backwards;
+  for (int i = 0; i < 64; ++i) {
+    (*forwards.mutable_attributes())[std::to_string(i)] = "x";
+    (*backwards.mutable_attributes())[std::to_string(63 - i)] = "x";
+  }
+  std::string first;
+  std::string second;
+  AppendDelimited(forwards, &first);
+  AppendDelimited(backwards, &second);
+  EXPECT_EQ(first, second);
+}
+
 TEST(Delimited, AMessageAtTheLimitPassesAndOneByteMoreDoesNot) {
   const std::string stream = StreamOf({std::string(1000, 'x')});
   const size_t message_bytes = stream.size() - 2;
