@@ -1,0 +1,275 @@
+#include "server/services/job_codec.h"
+
+#include <optional>
+#include <type_traits>
+#include <utility>
+#include <variant>
+
+#include "absl/strings/str_cat.h"
+#include "common/error.h"
+#include "common/grpc/time_conversion.h"
+
+// An optional field of a message as std::optional, and back.
+#define ATTUNE_GET_OPTIONAL(message, field) \
+  ((message).has_##field() ? std::optional((message).field()) : std::nullopt)
+#define ATTUNE_SET_OPTIONAL(message, field, value) \
+  if ((value).has_value()) (message).set_##field(*(value))
+
+namespace attune::services {
+namespace {
+
+void AddFigures(const std::vector<storage::Figure>& figures,
+                google::protobuf::RepeatedPtrField<v1::Figure>* protos) {
+  for (const storage::Figure& figure : figures) {
+    v1::Figure* proto = protos->Add();
+    proto->set_name(figure.name);
+    proto->set_value(figure.value);
+    proto->set_count(figure.count);
+  }
+}
+
+absl::StatusOr<core::OptimizerRequest> FromProto(const v1::Optimizer& proto) {
+  core::OptimizerRequest request;
+  switch (proto.kind()) {
+    case v1::Optimizer::KIND_UNSPECIFIED:
+      break;
+    case v1::Optimizer::KIND_ADAMAX:
+      request.kind = storage::OptimizerKind::kAdamax;
+      break;
+    case v1::Optimizer::KIND_ADAMW:
+      request.kind = storage::OptimizerKind::kAdamW;
+      break;
+    default:
+      return InvalidField("train.optimizer.kind", "is unknown");
+  }
+  switch (proto.schedule()) {
+    case v1::Optimizer::SCHEDULE_UNSPECIFIED:
+      break;
+    case v1::Optimizer::SCHEDULE_COSINE:
+      request.schedule = storage::Schedule::kCosine;
+      break;
+    case v1::Optimizer::SCHEDULE_CONSTANT:
+      request.schedule = storage::Schedule::kConstant;
+      break;
+    default:
+      return InvalidField("train.optimizer.schedule", "is unknown");
+  }
+  request.learning_rate = ATTUNE_GET_OPTIONAL(proto, learning_rate);
+  request.weight_decay = ATTUNE_GET_OPTIONAL(proto, weight_decay);
+  request.warmup_ratio = ATTUNE_GET_OPTIONAL(proto, warmup_ratio);
+  return request;
+}
+
+}  // namespace
+
+v1::TrainSpec ToProto(const storage::TrainSpec& spec) {
+  v1::TrainSpec proto;
+  proto.set_dataset(spec.dataset);
+  proto.set_base(spec.base);
+  proto.set_output_model(spec.output_model);
+  if (const auto* dpo = std::get_if<storage::DpoOptions>(&spec.objective)) {
+    proto.mutable_dpo()->set_beta(dpo->beta);
+    proto.mutable_dpo()->set_kl_weight(dpo->kl_weight);
+    proto.mutable_dpo()->set_label_smoothing(dpo->label_smoothing);
+  } else {
+    proto.mutable_infonce()->set_kl_weight(core::KlWeight(spec.objective));
+  }
+  v1::Optimizer* optimizer = proto.mutable_optimizer();
+  // The enums have the same numbers.
+  optimizer->set_kind(static_cast<v1::Optimizer::Kind>(spec.optimizer.kind));
+  optimizer->set_schedule(
+      static_cast<v1::Optimizer::Schedule>(spec.optimizer.schedule));
+  optimizer->set_learning_rate(spec.optimizer.learning_rate);
+  optimizer->set_weight_decay(spec.optimizer.weight_decay);
+  optimizer->set_warmup_ratio(spec.optimizer.warmup_ratio);
+  ATTUNE_SET_OPTIONAL(proto, epochs, spec.epochs);
+  ATTUNE_SET_OPTIONAL(proto, steps, spec.steps);
+  proto.set_batch_size(spec.batch_size);
+  proto.set_micro_batch_size(spec.micro_batch_size);
+  proto.set_seed(spec.seed);
+  proto.set_freeze_logit_scale(spec.freeze_logit_scale);
+  proto.set_average(spec.average);
+  ATTUNE_SET_OPTIONAL(proto, checkpoint_every, spec.checkpoint_every);
+  proto.set_eval_dataset(spec.eval_dataset);
+  proto.set_truncate(spec.truncate);
+  return proto;
+}
+
+v1::EvaluateSpec ToProto(const storage::EvaluateSpec& spec) {
+  v1::EvaluateSpec proto;
+  proto.set_dataset(spec.dataset);
+  proto.set_model(spec.model);
+  proto.set_against(spec.against);
+  proto.mutable_templates()->Add(spec.templates.begin(), spec.templates.end());
+  proto.set_truncate(spec.truncate);
+  return proto;
+}
+
+v1::Job ToProto(const storage::Job& job) {
+  v1::Job proto;
+  proto.set_id(job.id);
+  // The two enums have the same numbers.
+  proto.set_state(static_cast<v1::JobState>(job.state));
+  *proto.mutable_create_time() = ToProtoTimestamp(job.create_time);
+  if (job.start_time.has_value()) {
+    *proto.mutable_start_time() = ToProtoTimestamp(*job.start_time);
+  }
+  if (job.end_time.has_value()) {
+    *proto.mutable_end_time() = ToProtoTimestamp(*job.end_time);
+  }
+  proto.set_attempt(job.attempt);
+  proto.set_failure_count(job.failure_count);
+  proto.set_status_message(job.status_message);
+  proto.set_step(job.step);
+  proto.set_total_steps(job.total_steps);
+  proto.set_worker_id(job.worker_id);
+  if (const auto* train = std::get_if<storage::TrainSpec>(&job.spec)) {
+    *proto.mutable_train() = ToProto(*train);
+  } else if (const auto* evaluate =
+                 std::get_if<storage::EvaluateSpec>(&job.spec)) {
+    *proto.mutable_evaluate() = ToProto(*evaluate);
+  }
+  proto.mutable_output_versions()->Add(job.output_versions.begin(),
+                                       job.output_versions.end());
+  proto.set_config_digest(job.config_digest);
+  return proto;
+}
+
+v1::MetricRow ToProto(const storage::MetricRow& row) {
+  v1::MetricRow proto;
+  proto.set_step(row.step);
+  proto.set_attempt(row.attempt);
+  *proto.mutable_time() = ToProtoTimestamp(row.time);
+  proto.set_epoch(row.epoch);
+  ATTUNE_SET_OPTIONAL(proto, loss, row.loss);
+  ATTUNE_SET_OPTIONAL(proto, objective_loss, row.objective_loss);
+  ATTUNE_SET_OPTIONAL(proto, kl, row.kl);
+  ATTUNE_SET_OPTIONAL(proto, preferred_log_ratio, row.preferred_log_ratio);
+  ATTUNE_SET_OPTIONAL(proto, rejected_log_ratio, row.rejected_log_ratio);
+  ATTUNE_SET_OPTIONAL(proto, margin, row.margin);
+  ATTUNE_SET_OPTIONAL(proto, pair_accuracy, row.pair_accuracy);
+  ATTUNE_SET_OPTIONAL(proto, logit_scale, row.logit_scale);
+  ATTUNE_SET_OPTIONAL(proto, learning_rate, row.learning_rate);
+  ATTUNE_SET_OPTIONAL(proto, gradient_norm, row.gradient_norm);
+  ATTUNE_SET_OPTIONAL(proto, examples_per_second, row.examples_per_second);
+  return proto;
+}
+
+v1::JobEvent ToProto(const storage::JobEvent& event) {
+  v1::JobEvent proto;
+  proto.set_number(event.number);
+  *proto.mutable_time() = ToProtoTimestamp(event.time);
+  proto.set_attempt(event.attempt);
+  proto.set_message(event.message);
+  return proto;
+}
+
+v1::Checkpoint ToProto(const storage::Checkpoint& checkpoint) {
+  v1::Checkpoint proto;
+  proto.set_step(checkpoint.step);
+  proto.set_attempt(checkpoint.attempt);
+  *proto.mutable_create_time() = ToProtoTimestamp(checkpoint.create_time);
+  int64_t bytes = 0;
+  for (const storage::TensorEntry& tensor : checkpoint.manifest) {
+    bytes += tensor.size_bytes;
+  }
+  proto.set_size_bytes(bytes);
+  return proto;
+}
+
+v1::Evaluation ToProto(const storage::Evaluation& evaluation) {
+  v1::Evaluation proto;
+  proto.set_job_id(evaluation.job_id);
+  *proto.mutable_create_time() = ToProtoTimestamp(evaluation.create_time);
+  proto.set_dataset(evaluation.dataset);
+  proto.set_dataset_digest(evaluation.dataset_digest);
+  proto.set_model(evaluation.model);
+  proto.set_against(evaluation.against);
+  AddFigures(evaluation.figures, proto.mutable_figures());
+  AddFigures(evaluation.against_figures, proto.mutable_against_figures());
+  return proto;
+}
+
+absl::StatusOr<core::TrainRequest> FromProto(const v1::TrainSpec& spec) {
+  core::TrainRequest request;
+  request.dataset = spec.dataset();
+  request.base = spec.base();
+  request.output_model = spec.output_model();
+  if (spec.has_dpo()) {
+    request.objective = core::DpoRequest{
+        .beta = ATTUNE_GET_OPTIONAL(spec.dpo(), beta),
+        .kl_weight = ATTUNE_GET_OPTIONAL(spec.dpo(), kl_weight),
+        .label_smoothing = ATTUNE_GET_OPTIONAL(spec.dpo(), label_smoothing)};
+  } else if (spec.has_infonce()) {
+    request.objective = core::InfoNceRequest{
+        .kl_weight = ATTUNE_GET_OPTIONAL(spec.infonce(), kl_weight)};
+  }
+  absl::StatusOr<core::OptimizerRequest> optimizer =
+      FromProto(spec.optimizer());
+  if (!optimizer.ok()) return optimizer.status();
+  request.optimizer = *optimizer;
+  request.epochs = ATTUNE_GET_OPTIONAL(spec, epochs);
+  request.steps = ATTUNE_GET_OPTIONAL(spec, steps);
+  request.batch_size = ATTUNE_GET_OPTIONAL(spec, batch_size);
+  request.micro_batch_size = spec.micro_batch_size();
+  request.seed = ATTUNE_GET_OPTIONAL(spec, seed);
+  request.freeze_logit_scale = spec.freeze_logit_scale();
+  request.average = ATTUNE_GET_OPTIONAL(spec, average);
+  request.checkpoint_every = ATTUNE_GET_OPTIONAL(spec, checkpoint_every);
+  request.eval_dataset = spec.eval_dataset();
+  request.truncate = spec.truncate();
+  return request;
+}
+
+core::EvaluateRequest FromProto(const v1::EvaluateSpec& spec) {
+  return {.dataset = spec.dataset(),
+          .model = spec.model(),
+          .against = spec.against(),
+          .templates = {spec.templates().begin(), spec.templates().end()},
+          .truncate = spec.truncate()};
+}
+
+storage::MetricRow FromProto(const v1::MetricRow& row, absl::Time now) {
+  storage::MetricRow record;
+  record.step = row.step();
+  record.time = row.has_time() ? FromProtoTimestamp(row.time()) : now;
+  record.epoch = row.epoch();
+  record.loss = ATTUNE_GET_OPTIONAL(row, loss);
+  record.objective_loss = ATTUNE_GET_OPTIONAL(row, objective_loss);
+  record.kl = ATTUNE_GET_OPTIONAL(row, kl);
+  record.preferred_log_ratio = ATTUNE_GET_OPTIONAL(row, preferred_log_ratio);
+  record.rejected_log_ratio = ATTUNE_GET_OPTIONAL(row, rejected_log_ratio);
+  record.margin = ATTUNE_GET_OPTIONAL(row, margin);
+  record.pair_accuracy = ATTUNE_GET_OPTIONAL(row, pair_accuracy);
+  record.logit_scale = ATTUNE_GET_OPTIONAL(row, logit_scale);
+  record.learning_rate = ATTUNE_GET_OPTIONAL(row, learning_rate);
+  record.gradient_norm = ATTUNE_GET_OPTIONAL(row, gradient_norm);
+  record.examples_per_second = ATTUNE_GET_OPTIONAL(row, examples_per_second);
+  return record;
+}
+
+std::vector<storage::Figure> FromProto(
+    const google::protobuf::RepeatedPtrField<v1::Figure>& figures) {
+  std::vector<storage::Figure> records;
+  for (const v1::Figure& figure : figures) {
+    records.push_back({.name = figure.name(),
+                       .value = figure.value(),
+                       .count = figure.count()});
+  }
+  return records;
+}
+
+absl::StatusOr<std::vector<storage::JobState>> FromProto(
+    const google::protobuf::RepeatedField<int>& states) {
+  std::vector<storage::JobState> records;
+  for (int i = 0; i < states.size(); ++i) {
+    if (states[i] == v1::JOB_STATE_UNSPECIFIED ||
+        !v1::JobState_IsValid(states[i])) {
+      return InvalidField(absl::StrCat("states[", i, "]"), "is unknown");
+    }
+    records.push_back(static_cast<storage::JobState>(states[i]));
+  }
+  return records;
+}
+
+}  // namespace attune::services
