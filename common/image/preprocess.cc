@@ -36,36 +36,19 @@ CropGeometry ComputeCropGeometry(int width, int height, int size) {
 std::vector<uint8_t> PreprocessToRgb8(const RgbImage& image, int size) {
   const CropGeometry geometry =
       ComputeCropGeometry(image.width, image.height, size);
-  // Rows that the vertical filter of the square reads.
-  int first_row = geometry.top;
-  int end_row = geometry.top + size;
-  AxisFilter vertical;
-  if (geometry.resized_height != image.height) {
-    vertical = BicubicFilter(image.height, geometry.resized_height,
-                             geometry.top, size);
-    first_row = vertical.first.front();
-    end_row = vertical.first.back() + vertical.count.back();
-  }
-
-  PixelRows rows(size, end_row - first_row);
+  // Either both sides change or none does.
   if (geometry.resized_width != image.width) {
-    FilterRows(
-        image, first_row,
+    return Resample(
+        image,
         BicubicFilter(image.width, geometry.resized_width, geometry.left, size),
-        &rows);
-  } else {
-    for (int y = 0; y < rows.height; ++y) {
-      std::memcpy(rows.row(y), image.row(first_row + y) + 3 * geometry.left,
-                  size_t{3} * size);
-    }
+        BicubicFilter(image.height, geometry.resized_height, geometry.top,
+                      size));
   }
-
-  if (geometry.resized_height != image.height) {
-    return FilterColumns(rows, first_row, vertical);
-  }
-  std::vector<uint8_t> out(size_t{3} * size * size);
+  std::vector<uint8_t> out;
+  out.reserve(size_t{3} * size * size);
   for (int y = 0; y < size; ++y) {
-    std::memcpy(&out[size_t{3} * size * y], rows.row(y), size_t{3} * size);
+    const uint8_t* row = image.row(geometry.top + y) + 3 * geometry.left;
+    out.insert(out.end(), row, row + 3 * size);
   }
   return out;
 }

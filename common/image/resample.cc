@@ -1,275 +1,122 @@
-// Highway's foreach_target includes this file once for each instruction set;
-// the best one is picked when the program runs. Vectors have 16 or 32 bytes.
-
 #include "common/image/resample.h"
 
 #include <algorithm>
 #include <array>
 #include <cstring>
 
-// Their vectors have no blocks of 16 bytes in a fixed order.
-#define HWY_DISABLED_TARGETS (HWY_SVE | HWY_SVE2 | HWY_RVV)
-#undef HWY_TARGET_INCLUDE
-#define HWY_TARGET_INCLUDE "common/image/resample.cc"
-#include <hwy/foreach_target.h>
-// Needs the line above first.
-#include <hwy/highway.h>
+#include "common/image/resample_kernels.h"
 
-HWY_BEFORE_NAMESPACE();
-namespace attune::image::HWY_NAMESPACE {
-
-namespace hn = hwy::HWY_NAMESPACE;
-
-// A weight w is split into high · 256 + low, both of which fit 16 bits, so
-// that Σ w · p = 256 Σ high · p + Σ low · p needs 16-bit products only.
-constexpr int kLowBits = 8;
-constexpr int32_t kHalf = 1 << (kWeightBits - 1);
-
-#if HWY_TARGET == HWY_SCALAR
-
-uint8_t Finish(int32_t high, int32_t low) {
-  const int32_t value = (high * (1 << kLowBits) + low + kHalf) >> kWeightBits;
-  return static_cast<uint8_t>(std::clamp(value, 0, 255));
-}
-
-// The weight of tap k lies at 4 (k / 2) + k % 2, its low part 2 further on.
-void FilterFourRows(const std::array<const uint8_t*, 4>& in,
-                    const std::array<uint8_t*, 4>& out, const int* first,
-                    const int* padded_count, const int16_t* weights,
-                    int weights_stride, int size) {
-  for (int x = 0; x < size; ++x, weights += weights_stride) {
-    for (int row = 0; row < 4; ++row) {
-      for (int channel = 0; channel < 3; ++channel) {
-        const uint8_t* pixel = in[row] + size_t{3} * first[x] + channel;
-        int32_t high = 0, low = 0;
-        for (int k = 0; k < padded_count[x]; ++k) {
-          high += weights[4 * (k / 2) + k % 2] * pixel[3 * k];
-          low += weights[4 * (k / 2) + 2 + k % 2] * pixel[3 * k];
-        }
-        out[row][3 * x + channel] = Finish(high, low);
-      }
-    }
-  }
-}
-
-void FilterColumn(const uint8_t* const* rows, const int16_t* weights, int pairs,
-                  int bytes, uint8_t* out) {
-  for (int x = 0; x < bytes; ++x) {
-    int32_t high = 0, low = 0;
-    for (int k = 0; k < 2 * pairs; ++k) {
-      high += weights[4 * (k / 2) + k % 2] * rows[k][x];
-      low += weights[4 * (k / 2) + 2 + k % 2] * rows[k][x];
-    }
-    out[x] = Finish(high, low);
-  }
-}
-
-#else  // HWY_TARGET
-
-using Bytes = hn::CappedTag<uint8_t, 32>;
-using Shorts = hn::Repartition<int16_t, Bytes>;
-using Ints = hn::Repartition<int32_t, Bytes>;
-using ShortsV = hn::Vec<Shorts>;
-using IntsV = hn::Vec<Ints>;
-
-// sum[i] + a[2i] · b[2i] + a[2i+1] · b[2i+1].
-HWY_INLINE IntsV AddPairProducts(ShortsV a, ShortsV b, IntsV sum) {
-  const Ints d;
-  IntsV odd = hn::Zero(d);
-  const IntsV even = hn::ReorderWidenMulAccumulate(d, a, b, hn::Zero(d), odd);
-  return hn::Add(sum, hn::RearrangeToOddPlusEven(even, odd));
-}
-
-// Four rows at once, so that a weight is loaded once for them. A block of 16
-// bytes holds two neighbouring pixels as int16 R R' G G' B B' 0 0, and weights
-// as w w' w w' w w' 0 0.
-void FilterFourRows(const std::array<const uint8_t*, 4>& in,
-                    const std::array<uint8_t*, 4>& out, const int* first,
-                    const int* padded_count, const int16_t* weights,
-                    int weights_stride, int size) {
-  // From 16 bytes of row; 255 gives 0.
-  HWY_ALIGN static constexpr uint8_t kPixels[32] = {
-      0, 255, 3, 255, 1, 255, 4,  255, 2, 255, 5,  255, 255, 255, 255, 255,
-      6, 255, 9, 255, 7, 255, 10, 255, 8, 255, 11, 255, 255, 255, 255, 255};
-  // From high, high', low, low' of two pairs of pixels.
-  HWY_ALIGN static constexpr uint8_t kHigh[32] = {
-      0, 1, 2,  3,  0, 1, 2,  3,  0, 1, 2,  3,  255, 255, 255, 255,
-      8, 9, 10, 11, 8, 9, 10, 11, 8, 9, 10, 11, 255, 255, 255, 255};
-  HWY_ALIGN static constexpr uint8_t kLow[32] = {
-      4,  5,  6,  7,  4,  5,  6,  7,  4,  5,  6,  7,  255, 255, 255, 255,
-      12, 13, 14, 15, 12, 13, 14, 15, 12, 13, 14, 15, 255, 255, 255, 255};
-  const Bytes d8;
-  const Shorts d16;
-  const hn::FixedTag<int32_t, 4> d4;
-  const hn::FixedTag<uint8_t, 4> d4x8;
-  constexpr int kTaps = hn::MaxLanes(Bytes()) / 8;
-  const auto pixel_table = hn::Load(d8, kPixels);
-  const auto high_table = hn::Load(d8, kHigh);
-  const auto low_table = hn::Load(d8, kLow);
-
-  for (int x = 0; x < size; ++x, weights += weights_stride) {
-    IntsV high[4], low[4];
-    for (int row = 0; row < 4; ++row) high[row] = low[row] = hn::Zero(Ints());
-    for (int k = 0; k < padded_count[x]; k += kTaps) {
-      const auto packed =
-          hn::LoadDup128(d8, reinterpret_cast<const uint8_t*>(weights + 2 * k));
-      const ShortsV high_weights =
-          hn::BitCast(d16, hn::TableLookupBytesOr0(packed, high_table));
-      const ShortsV low_weights =
-          hn::BitCast(d16, hn::TableLookupBytesOr0(packed, low_table));
-      const size_t at = size_t{3} * (first[x] + k);
-      for (int row = 0; row < 4; ++row) {
-        const ShortsV pixels = hn::BitCast(
-            d16, hn::TableLookupBytesOr0(hn::LoadDup128(d8, in[row] + at),
-                                         pixel_table));
-        high[row] = AddPairProducts(pixels, high_weights, high[row]);
-        low[row] = AddPairProducts(pixels, low_weights, low[row]);
-      }
-    }
-    for (int row = 0; row < 4; ++row) {
-      const IntsV sum = hn::Add(hn::ShiftLeft<kLowBits>(high[row]), low[row]);
-#if HWY_TARGET <= HWY_AVX2 && HWY_ARCH_X86
-      const auto total =
-          hn::Add(hn::LowerHalf(d4, sum), hn::UpperHalf(d4, sum));
-#else
-      const auto total = sum;
-#endif
-      const auto rounded =
-          hn::ShiftRight<kWeightBits>(hn::Add(total, hn::Set(d4, kHalf)));
-      // Writes one byte too many, which the next pixel overwrites.
-      hn::StoreU(hn::DemoteTo(d4x8, rounded), d4x8, out[row] + 3 * x);
-    }
-  }
-}
-
-// One output row of `bytes` bytes: taps come in pairs of rows and of weights
-// (high, high', low, low'). Reads and writes up to 15 bytes past the end.
-void FilterColumn(const uint8_t* const* rows, const int16_t* weights, int pairs,
-                  int bytes, uint8_t* out) {
-  const Shorts d16;
-  const Ints d32;
-  const hn::Rebind<uint8_t, Shorts> d8;
-  for (int x = 0; x < bytes; x += static_cast<int>(hn::Lanes(d16))) {
-    IntsV high0 = hn::Zero(d32), low0 = high0, high1 = high0, low1 = high0;
-    for (int pair = 0; pair < pairs; ++pair) {
-      int32_t both[2];
-      std::memcpy(both, weights + 4 * pair, sizeof(both));
-      const ShortsV high_weights = hn::BitCast(d16, hn::Set(d32, both[0]));
-      const ShortsV low_weights = hn::BitCast(d16, hn::Set(d32, both[1]));
-      const ShortsV a = hn::PromoteTo(d16, hn::LoadU(d8, rows[2 * pair] + x));
-      const ShortsV b =
-          hn::PromoteTo(d16, hn::LoadU(d8, rows[2 * pair + 1] + x));
-      const ShortsV lower = hn::InterleaveLower(d16, a, b);
-      const ShortsV upper = hn::InterleaveUpper(d16, a, b);
-      high0 = AddPairProducts(lower, high_weights, high0);
-      low0 = AddPairProducts(lower, low_weights, low0);
-      high1 = AddPairProducts(upper, high_weights, high1);
-      low1 = AddPairProducts(upper, low_weights, low1);
-    }
-    const IntsV half = hn::Set(d32, kHalf);
-    const IntsV sum0 =
-        hn::Add(hn::Add(hn::ShiftLeft<kLowBits>(high0), low0), half);
-    const IntsV sum1 =
-        hn::Add(hn::Add(hn::ShiftLeft<kLowBits>(high1), low1), half);
-    // Within each block this undoes the interleaving.
-    const ShortsV values =
-        hn::ReorderDemote2To(d16, hn::ShiftRight<kWeightBits>(sum0),
-                             hn::ShiftRight<kWeightBits>(sum1));
-    hn::StoreU(hn::DemoteTo(d8, values), d8, out + x);
-  }
-}
-
-#endif  // HWY_TARGET
-
-}  // namespace attune::image::HWY_NAMESPACE
-HWY_AFTER_NAMESPACE();
-
-#if HWY_ONCE
 namespace attune::image {
 namespace {
 
-HWY_EXPORT(FilterFourRows);
-HWY_EXPORT(FilterColumn);
-
-// The weights of a position as the vectors take them.
+// The weights of a filter as the vectors take them.
 struct PackedWeights {
+  explicit PackedWeights(const AxisFilter& filter)
+      : stride(2 * ((filter.stride + 3) / 4 * 4)),
+        values(static_cast<size_t>(stride) * filter.size() + kKernelSlack) {
+    for (int i = 0; i < filter.size(); ++i) {
+      padded_count.push_back((filter.count[i] + 3) / 4 * 4);
+      int16_t* position = &values[static_cast<size_t>(stride) * i];
+      for (int k = 0; k < filter.count[i]; ++k) {
+        const int32_t weight = filter.weights_of(i)[k];
+        int16_t* pair = position + 4 * (k / 2);
+        pair[k % 2] = static_cast<int16_t>(weight >> 8);
+        pair[2 + k % 2] = static_cast<int16_t>(weight & 255);
+      }
+    }
+  }
+
   int stride;                     // Values of a position.
   std::vector<int> padded_count;  // Multiples of four.
   std::vector<int16_t> values;
 };
 
-PackedWeights Pack(const AxisFilter& filter) {
-  PackedWeights packed;
-  packed.stride = 2 * ((filter.stride + 3) / 4 * 4);
-  // The slack is for loads of 16 bytes.
-  packed.values.resize(static_cast<size_t>(packed.stride) * filter.size() + 8);
-  for (int i = 0; i < filter.size(); ++i) {
-    packed.padded_count.push_back((filter.count[i] + 3) / 4 * 4);
-    int16_t* values = &packed.values[static_cast<size_t>(packed.stride) * i];
-    for (int k = 0; k < filter.count[i]; ++k) {
-      const int32_t weight = filter.weights_of(i)[k];
-      int16_t* pair = values + 4 * (k / 2);
-      pair[k % 2] = static_cast<int16_t>(weight >> 8);
-      pair[2 + k % 2] = static_cast<int16_t>(weight & 255);
+// The rows between the two passes, computed when the vertical filter gets
+// there and kept in a ring as long as it needs them, so that they stay in the
+// nearest cache.
+class HorizontalPass {
+ public:
+  HorizontalPass(const RgbImage& image, const AxisFilter& filter,
+                 const AxisFilter& vertical)
+      : image_(image),
+        filter_(filter),
+        weights_(filter),
+        next_(vertical.first.front()),
+        // A row's readers, and three more because four are made at once.
+        capacity_(vertical.stride + 3),
+        stride_(size_t{3} * filter.size() + kKernelSlack),
+        ring_(stride_ * capacity_) {
+    for (int i = 0; i < filter.size(); ++i) {
+      const int read = filter.first[i] + weights_.padded_count[i];
+      reach_ = std::max(reach_, size_t{3} * read + kKernelSlack);
+    }
+    copies_.resize(4 * std::max(reach_, size_t{3} * image.width));
+  }
+
+  const uint8_t* row(int y) const { return &ring_[stride_ * (y % capacity_)]; }
+
+  // Computes the rows below `end` that are still missing.
+  void ComputeUntil(int end) {
+    for (; next_ < end; next_ += 4) {
+      std::array<const uint8_t*, 4> in;
+      std::array<uint8_t*, 4> out;
+      for (int i = 0; i < 4; ++i) {
+        // Past the image's end the last row is done again.
+        const int y = std::min(next_ + i, image_.height - 1);
+        in[i] = Readable(y, i);
+        out[i] = &ring_[stride_ * (y % capacity_)];
+      }
+      FilterFourRows(in, out, filter_.first.data(),
+                     weights_.padded_count.data(), weights_.values.data(),
+                     weights_.stride, filter_.size());
     }
   }
-  return packed;
-}
+
+ private:
+  // Row `y`, as a copy with slack where vectors would read past the pixels.
+  const uint8_t* Readable(int y, int slot) {
+    const uint8_t* row = image_.row(y);
+    const uint8_t* end = image_.pixels.data() + image_.pixels.size();
+    if (reach_ <= static_cast<size_t>(end - row)) return row;
+    uint8_t* copy = &copies_[copies_.size() / 4 * slot];
+    std::memcpy(copy, row, size_t{3} * image_.width);
+    return copy;
+  }
+
+  const RgbImage& image_;
+  const AxisFilter& filter_;
+  const PackedWeights weights_;
+  int next_;
+  const int capacity_;
+  const size_t stride_;
+  std::vector<uint8_t> ring_;
+  size_t reach_ = 0;  // How far from a row's start the vectors read.
+  std::vector<uint8_t> copies_;
+};
 
 }  // namespace
 
-void FilterRows(const RgbImage& image, int first_row, const AxisFilter& filter,
-                PixelRows* out) {
-  const PackedWeights packed = Pack(filter);
-  // How far from a row's start the vectors read.
-  size_t reach = 0;
-  for (int i = 0; i < filter.size(); ++i) {
-    reach = std::max(
-        reach, size_t{3} * (filter.first[i] + packed.padded_count[i]) + 16);
-  }
-  const size_t row_bytes = size_t{3} * image.width;
-  const uint8_t* end = image.pixels.data() + image.pixels.size();
-  std::vector<uint8_t> copies(4 * std::max(reach, row_bytes));
-
-  for (int y = 0; y < out->height; y += 4) {
-    std::array<const uint8_t*, 4> in_rows;
-    std::array<uint8_t*, 4> out_rows;
-    for (int i = 0; i < 4; ++i) {
-      // Past the end the last row is done again.
-      const int row = std::min(y + i, out->height - 1);
-      in_rows[i] = image.row(first_row + row);
-      out_rows[i] = out->row(row);
-      if (reach > static_cast<size_t>(end - in_rows[i])) {
-        uint8_t* copy = &copies[i * (copies.size() / 4)];
-        std::memcpy(copy, in_rows[i], row_bytes);
-        in_rows[i] = copy;
-      }
-    }
-    HWY_DYNAMIC_DISPATCH(FilterFourRows)
-    (in_rows, out_rows, filter.first.data(), packed.padded_count.data(),
-     packed.values.data(), packed.stride, filter.size());
-  }
-}
-
-std::vector<uint8_t> FilterColumns(const PixelRows& rows, int first_row,
-                                   const AxisFilter& filter) {
-  const PackedWeights packed = Pack(filter);
-  const size_t row_bytes = size_t{3} * rows.width;
-  std::vector<uint8_t> out(row_bytes * filter.size() + PixelRows::kSlack);
+std::vector<uint8_t> Resample(const RgbImage& image,
+                              const AxisFilter& horizontal,
+                              const AxisFilter& vertical) {
+  HorizontalPass rows(image, horizontal, vertical);
+  const PackedWeights packed(vertical);
+  const size_t row_bytes = size_t{3} * horizontal.size();
+  std::vector<uint8_t> out(row_bytes * vertical.size() + kKernelSlack);
   std::vector<const uint8_t*> taps(packed.stride / 2);
-  for (int i = 0; i < filter.size(); ++i) {
-    const int count = filter.count[i];
+  for (int i = 0; i < vertical.size(); ++i) {
+    const int count = vertical.count[i];
+    rows.ComputeUntil(vertical.first[i] + count);
     for (int k = 0; k < packed.padded_count[i]; ++k) {
       // Rows past the count have weight 0.
-      taps[k] = rows.row(filter.first[i] - first_row + std::min(k, count - 1));
+      taps[k] = rows.row(vertical.first[i] + std::min(k, count - 1));
     }
-    HWY_DYNAMIC_DISPATCH(FilterColumn)
-    (taps.data(), &packed.values[static_cast<size_t>(packed.stride) * i],
-     (count + 1) / 2, static_cast<int>(row_bytes), &out[row_bytes * i]);
+    FilterColumn(
+        taps.data(), &packed.values[static_cast<size_t>(packed.stride) * i],
+        (count + 1) / 2, static_cast<int>(row_bytes), &out[row_bytes * i]);
   }
-  out.resize(row_bytes * filter.size());
+  out.resize(row_bytes * vertical.size());
   return out;
 }
 
 }  // namespace attune::image
-#endif  // HWY_ONCE

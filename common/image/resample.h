@@ -1,5 +1,5 @@
-// Pillow's resampling of eight-bit pixels (src/libImaging/Resample.c), one
-// axis at a time, for a part of the output. Every sum is exact in 32 bits, so
+// Pillow's resampling of eight-bit pixels (src/libImaging/Resample.c) for a
+// part of the output. Every sum is exact in 32 bits, so
 // that the order of the additions, and thus SIMD, changes no bit.
 
 #ifndef ATTUNE_COMMON_IMAGE_RESAMPLE_H_
@@ -36,35 +36,13 @@ struct AxisFilter {
 // shrinks, normalised in double, rounded to kWeightBits.
 AxisFilter BicubicFilter(int in_size, int out_size, int begin, int size);
 
-// Rows of RGB bytes between the two passes, each followed by slack that whole
-// vectors may read and write.
-struct PixelRows {
-  static constexpr int kSlack = 64;
-
-  PixelRows(int width_in, int height_in)
-      : width(width_in),
-        height(height_in),
-        stride(size_t{3} * width_in + kSlack),
-        bytes(stride * height_in) {}
-
-  uint8_t* row(int y) { return bytes.data() + stride * y; }
-  const uint8_t* row(int y) const { return bytes.data() + stride * y; }
-
-  int width;
-  int height;
-  size_t stride;
-  std::vector<uint8_t> bytes;
-};
-
-// Filters the image's rows from `first_row` on horizontally into all of `out`.
-// REQUIRES: out->width == filter.size().
-void FilterRows(const RgbImage& image, int first_row, const AxisFilter& filter,
-                PixelRows* out);
-
-// Filters vertically rows that start at row `first_row` of the filter's input;
-// the result is filter.size() rows of rows.width pixels without padding.
-std::vector<uint8_t> FilterColumns(const PixelRows& rows, int first_row,
-                                   const AxisFilter& filter);
+// Filters horizontally, rounds to bytes, then filters vertically: vertical
+// .size() rows of horizontal.size() pixels, without padding.
+// REQUIRES: the filters' inputs are the image's width and height, their
+// positions ascend, and they have at least one.
+std::vector<uint8_t> Resample(const RgbImage& image,
+                              const AxisFilter& horizontal,
+                              const AxisFilter& vertical);
 
 }  // namespace attune::image
 
