@@ -37,6 +37,24 @@ void Drain::RemoveListener(int64_t id) {
   listeners_.erase(id);
 }
 
+void Drain::CallBegan() const {
+  absl::MutexLock lock(&calls_mutex_);
+  ++calls_;
+}
+
+void Drain::CallEnded() const {
+  absl::MutexLock lock(&calls_mutex_);
+  --calls_;
+}
+
+bool Drain::AwaitCalls(absl::Duration timeout) const {
+  const auto none = [this]() ABSL_SHARED_LOCKS_REQUIRED(calls_mutex_) {
+    return calls_ == 0;
+  };
+  absl::MutexLock lock(&calls_mutex_);
+  return calls_mutex_.AwaitWithTimeout(absl::Condition(&none), timeout);
+}
+
 absl::Status AdmitCall(const CallEnvironment& environment,
                        const grpc::CallbackServerContext& context,
                        size_t request_bytes, size_t limit_bytes) {

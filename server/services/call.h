@@ -37,17 +37,19 @@ class Drain {
   int64_t AddListener(std::function<void()> listener);
   void RemoveListener(int64_t id);
 
-  // Unary calls that are not done, for who waits until they are.
-  void CallBegan() const { calls_.fetch_add(1); }
-  void CallEnded() const { calls_.fetch_sub(1); }
-  int64_t unary_calls() const { return calls_.load(); }
+  // Unary calls that are not done. `AwaitCalls` waits until there is none, or
+  // for `timeout`; whether there is none.
+  void CallBegan() const;
+  void CallEnded() const;
+  bool AwaitCalls(absl::Duration timeout) const;
 
  private:
-  mutable std::atomic<int64_t> calls_ = 0;
   std::atomic<bool> started_ = false;
   absl::Mutex mutex_;
   int64_t next_id_ ABSL_GUARDED_BY(mutex_) = 1;
   std::map<int64_t, std::function<void()>> listeners_ ABSL_GUARDED_BY(mutex_);
+  mutable absl::Mutex calls_mutex_;
+  mutable int64_t calls_ ABSL_GUARDED_BY(calls_mutex_) = 0;
 };
 
 // What services share. The objects outlive every call.

@@ -1,0 +1,75 @@
+#include "server/core/garbage_collector.h"
+
+#include <spdlog/spdlog.h>
+
+#include <string>
+#include <vector>
+
+#include "common/status_macros.h"
+
+namespace attune::core {
+
+absl::StatusOr<int64_t> CollectGarbage(storage::StateStore& state,
+                                       storage::BlobStore& blobs,
+                                       absl::Time before) {
+  return blobs.CollectGarbage(
+      before,
+      [&state](absl::Span<const std::string> digests)
+          -> absl::StatusOr<std::vector<std::string>> {
+        std::vector<std::string> referenced;
+        ATTUNE_RETURN_IF_ERROR(state.Read(
+            [&](storage::StateTransaction& transaction) -> absl::Status {
+              ATTUNE_ASSIGN_OR_RETURN(referenced,
+                                      transaction.FindReferencedBlobs(digests));
+              return absl::OkStatus();
+            }));
+        return referenced;
+      });
+}
+
+GarbageCollector::GarbageCollector(storage::StateStore& state,
+                                   storage::BlobStore& blobs,
+                                   const Clock& clock,
+                                   const GarbageOptions& options)
+    : state_(state),
+      blobs_(blobs),
+      clock_(clock),
+      options_(options),
+      thread_([this] { Run(); }) {}
+
+GarbageCollector::~GarbageCollector() {
+  {
+    absl::MutexLock lock(&mutex_);
+    stopping_ = true;
+  }
+  thread_.join();
+}
+
+void GarbageCollector::Trigger() {
+  absl::MutexLock lock(&mutex_);
+  wanted_ = true;
+}
+
+void GarbageCollector::Run() {
+  const auto due = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
+    return wanted_ || stopping_;
+  };
+  while (true) {
+    {
+      absl::MutexLock lock(&mutex_);
+      mutex_.AwaitWithTimeout(absl::Condition(&due), options_.interval);
+      if (stopping_) return;
+      wanted_ = false;
+    }
+    const auto deleted =
+        CollectGarbage(state_, blobs_, clock_.WallNow() - options_.grace);
+    if (!deleted.ok()) {
+      spdlog::warn("collecting unused blobs failed: {}",
+                   deleted.status().ToString());
+    } else if (*deleted > 0) {
+      spdlog::info("deleted {} unused blobs", *deleted);
+    }
+  }
+}
+
+}  // namespace attune::core

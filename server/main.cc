@@ -1,0 +1,197 @@
+// attune-server: flags, logging, signals.
+
+#include <signal.h>
+#include <spdlog/sinks/stdout_color_sinks.h>
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <system_error>
+#include <thread>
+
+#include "common/build_info.h"
+#include "server/server.h"
+
+namespace attune {
+namespace {
+
+constexpr int kExitFailed = 1;
+constexpr int kExitUsage = 2;
+
+struct Flags {
+  ServerOptions server;
+  std::string address_file;
+  std::string log_level = "info";
+};
+
+// CLI11 reads numbers; these are what they are turned into.
+struct Seconds {
+  double lease = 30;
+  double heartbeat = 5;
+  double drain = 30;
+  double no_worker_wait = 5;
+  double batch_delay = 0.003;
+};
+
+void AddFlags(CLI::App& app, Flags& flags, Seconds& seconds) {
+  ServerOptions& server = flags.server;
+  app.add_option("--data-dir", server.data_dir,
+                 "Folder of state.db and blobs.db; made when missing")
+      ->required();
+  app.add_option("--listen", server.listen,
+                 "HOST:PORT of the API; port 0: a free one")
+      ->capture_default_str();
+  app.add_option("--metrics", server.metrics,
+                 "HOST:PORT of /metrics; port 0: a free one; \"\": none")
+      ->capture_default_str();
+  app.add_flag("--allow-plaintext", server.allow_plaintext,
+               "Listen without encryption on more than loopback");
+  app.add_option("--address-file", flags.address_file,
+                 "File to write listen=HOST:PORT and metrics=HOST:PORT to once "
+                 "the server serves");
+  app.add_option("--log-level", flags.log_level,
+                 "trace, debug, info, warn, error or off")
+      ->check(CLI::IsMember({"trace", "debug", "info", "warn", "error", "off"}))
+      ->capture_default_str();
+
+  app.add_option("--lease-duration", seconds.lease,
+                 "Seconds after which a silent worker loses its task")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app.add_option("--heartbeat-interval", seconds.heartbeat,
+                 "Seconds between a worker's heartbeats")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app.add_option("--max-failures", server.lease.max_failures,
+                 "Failed attempts after which a job is FAILED")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app.add_option("--drain-timeout", seconds.drain,
+                 "Seconds that running calls have after SIGTERM")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  app.add_option("--blocking-threads", server.blocking_threads,
+                 "Threads for work that waits for the disk")
+      ->check(CLI::Range(1, 256))
+      ->capture_default_str();
+  app.add_option("--max-streams", server.max_concurrent_streams,
+                 "Calls at a time on one connection")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+
+  core::BatcherOptions& batcher = server.router.batcher;
+  app.add_option("--max-queued-images", batcher.max_queued_images,
+                 "Images that may wait for a worker")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app.add_option("--max-queued-texts", batcher.max_queued_texts,
+                 "Texts that may wait for a worker")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app.add_option("--max-queued-bytes", batcher.max_queued_bytes,
+                 "Bytes of both")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app.add_option("--batch-delay", seconds.batch_delay,
+                 "Seconds that an input waits for others to share its batch")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  app.add_option("--no-worker-wait", seconds.no_worker_wait,
+                 "Seconds that an inference call waits for a first worker")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  app.add_option("--text-cache-bytes", server.text_cache_bytes,
+                 "Memory for embeddings of texts")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  app.set_version_flag("--version", BuildInfo());
+}
+
+void Apply(const Seconds& seconds, ServerOptions& server) {
+  server.lease.duration = absl::Seconds(seconds.lease);
+  server.lease.heartbeat_interval = absl::Seconds(seconds.heartbeat);
+  server.drain_timeout = absl::Seconds(seconds.drain);
+  server.router.no_worker_wait = absl::Seconds(seconds.no_worker_wait);
+  server.router.batcher.max_delay = absl::Seconds(seconds.batch_delay);
+}
+
+// Written beside it and renamed, so that a reader finds all of it or nothing.
+bool WriteAddresses(const std::string& path, const Server& server) {
+  const std::string temporary = path + ".new";
+  {
+    std::ofstream file(temporary);
+    file << "listen=" << server.address() << "\n";
+    if (!server.metrics_address().empty()) {
+      file << "metrics=" << server.metrics_address() << "\n";
+    }
+    if (!file.flush()) return false;
+  }
+  std::error_code error;
+  std::filesystem::rename(temporary, path, error);
+  return !error;
+}
+
+int Run(const Flags& flags, const sigset_t& stop_signals) {
+  auto server = Server::Start(flags.server);
+  if (!server.ok()) {
+    spdlog::error("{}", server.status().message());
+    return kExitFailed;
+  }
+  spdlog::info("listening on {}", (*server)->address());
+  if (!(*server)->metrics_address().empty()) {
+    spdlog::info("metrics on http://{}/metrics", (*server)->metrics_address());
+  }
+  if (!flags.address_file.empty() &&
+      !WriteAddresses(flags.address_file, **server)) {
+    spdlog::error("cannot write {}", flags.address_file);
+    return kExitFailed;
+  }
+  int signal = 0;
+  sigwait(&stop_signals, &signal);
+  spdlog::info(
+      "stopping: running calls may end, a second signal stops at once");
+  std::thread([stop_signals] {
+    int second = 0;
+    sigwait(&stop_signals, &second);
+    _exit(kExitFailed);
+  }).detach();
+  (*server)->Drain();
+  server->reset();
+  spdlog::info("stopped");
+  return 0;
+}
+
+}  // namespace
+
+int Main(int argc, char** argv) {
+  // Before the first thread, so that all of them leave the signals to sigwait.
+  sigset_t stop_signals;
+  sigemptyset(&stop_signals);
+  sigaddset(&stop_signals, SIGTERM);
+  sigaddset(&stop_signals, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &stop_signals, nullptr);
+  ::signal(SIGPIPE, SIG_IGN);
+
+  CLI::App app("attune-server: datasets, jobs, models and inference over gRPC",
+               "attune-server");
+  Flags flags;
+  Seconds seconds;
+  AddFlags(app, flags, seconds);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : kExitUsage;
+  }
+  Apply(seconds, flags.server);
+  spdlog::set_default_logger(spdlog::stderr_color_mt("attune-server"));
+  spdlog::set_level(spdlog::level::from_str(flags.log_level));
+  return Run(flags, stop_signals);
+}
+
+}  // namespace attune
+
+int main(int argc, char** argv) { return attune::Main(argc, argv); }
