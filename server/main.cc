@@ -138,7 +138,7 @@ bool WriteAddresses(const std::string& path, const Server& server) {
 int Run(const Flags& flags, const sigset_t& stop_signals) {
   auto server = Server::Start(flags.server);
   if (!server.ok()) {
-    spdlog::error("{}", server.status().message());
+    spdlog::error("{}", std::string(server.status().message()));
     return kExitFailed;
   }
   spdlog::info("listening on {}", (*server)->address());

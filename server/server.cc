@@ -22,6 +22,7 @@
 #include "server/services/job_service.h"
 #include "server/services/model_service.h"
 #include "server/services/serve_stream.h"
+#include "server/services/watch_streams.h"
 #include "server/services/worker_service.h"
 
 namespace attune {
@@ -56,8 +57,8 @@ class GrpcServer final : public Server {
   void Drain() override;
 
  private:
-  absl::Status BeginGrpc();
-  void BuildServices();
+  absl::Status BeginGrpc(Clock& clock);
+  void BuildServices(Clock& clock);
 
   const ServerOptions options_;
   metrics::PrometheusMetrics metrics_;
@@ -66,6 +67,7 @@ class GrpcServer final : public Server {
   services::Drain drain_;
   services::CallEnvironment environment_;
   std::optional<services::ServeStreams> serve_streams_;
+  std::optional<services::WatchStreams> watch_streams_;
   std::vector<std::unique_ptr<grpc::Service>> services_;
   std::unique_ptr<grpc::Server> grpc_;
   std::unique_ptr<metrics::Exposer> exposer_;
@@ -91,7 +93,7 @@ absl::Status GrpcServer::Begin(Clock& clock) {
   environment_ = {.executor = &components_->executor,
                   .metrics = &metrics_,
                   .drain = &drain_};
-  ATTUNE_RETURN_IF_ERROR(BeginGrpc());
+  ATTUNE_RETURN_IF_ERROR(BeginGrpc(clock));
   if (!options_.metrics.empty()) {
     ATTUNE_ASSIGN_OR_RETURN(
         exposer_, metrics::Exposer::Start(
@@ -104,19 +106,27 @@ absl::Status GrpcServer::Begin(Clock& clock) {
   return absl::OkStatus();
 }
 
-void GrpcServer::BuildServices() {
+void GrpcServer::BuildServices(Clock& clock) {
   Components& parts = *components_;
   serve_streams_.emplace(environment_, parts.router, parts.workers);
   services_.push_back(std::make_unique<services::DatasetService>(
       environment_, parts.datasets, parts.blobs));
+  watch_streams_.emplace(environment_, parts.jobs, parts.signals);
+  services_.push_back(std::make_unique<services::JobService>(
+      environment_, parts.jobs, *watch_streams_));
   services_.push_back(
       std::make_unique<services::ModelService>(environment_, parts.models));
   services_.push_back(std::make_unique<services::InferenceService>(
       environment_, parts.resolver, parts.embedder, parts.classifier));
+  services_.push_back(std::make_unique<services::WorkerService>(
+      environment_, clock, parts.workers, parts.lease_manager, parts.reports,
+      parts.blobs, [this](grpc::CallbackServerContext* context) {
+        return serve_streams_->Begin(context);
+      }));
 }
 
-absl::Status GrpcServer::BeginGrpc() {
-  BuildServices();
+absl::Status GrpcServer::BeginGrpc(Clock& clock) {
+  BuildServices(clock);
   grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   grpc::ServerBuilder builder;
@@ -158,6 +168,7 @@ void GrpcServer::Drain() {
   grpc_->GetHealthCheckService()->SetServingStatus(false);
   drain_.Start();
   components_->lease_manager.StopWaits();
+  watch_streams_->CloseAll();
   // The workers stay until the calls that they answer have ended.
   if (!drain_.AwaitCalls(options_.drain_timeout)) {
     spdlog::warn("calls still run after {}: they are cancelled",
