@@ -1,0 +1,233 @@
+#include "server/core/train_spec.h"
+
+#include <cmath>
+#include <functional>
+#include <limits>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "common/error.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/test_util/status_matchers.h"
+
+namespace attune::core {
+namespace {
+
+using ::attune::test::HasError;
+using ::attune::test::IsOk;
+using ::testing::Contains;
+using ::testing::Field;
+
+constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+
+TrainRequest Dpo() {
+  TrainRequest request;
+  request.dataset = "rta";
+  request.base = "base@stable";
+  request.output_model = "robust";
+  request.objective = DpoRequest{};
+  return request;
+}
+
+TrainRequest InfoNce() {
+  TrainRequest request = Dpo();
+  request.objective = InfoNceRequest{};
+  return request;
+}
+
+TEST(TrainSpecTest, DpoTakesThePublishedDefaults) {
+  const auto spec = ResolveTrainSpec(Dpo());
+  ASSERT_THAT(spec, IsOk());
+  const auto& dpo = std::get<storage::DpoOptions>(spec->objective);
+  EXPECT_EQ(dpo.beta, 1);
+  EXPECT_EQ(dpo.kl_weight, 1);
+  EXPECT_EQ(dpo.label_smoothing, 0);
+  EXPECT_EQ(spec->optimizer.kind, storage::OptimizerKind::kAdamax);
+  EXPECT_EQ(spec->optimizer.learning_rate, 2e-5);
+  EXPECT_EQ(spec->optimizer.weight_decay, 0);
+  EXPECT_EQ(spec->optimizer.warmup_ratio, 0);
+  EXPECT_EQ(spec->optimizer.schedule, storage::Schedule::kCosine);
+  EXPECT_EQ(spec->epochs, 3);
+  EXPECT_EQ(spec->steps, std::nullopt);
+  EXPECT_EQ(spec->batch_size, 512);
+  EXPECT_EQ(spec->seed, 0);
+  EXPECT_TRUE(spec->average);
+  EXPECT_EQ(spec->base, "base@stable");
+}
+
+TEST(TrainSpecTest, InfoNceTakesItsOwnDefaults) {
+  const auto spec = ResolveTrainSpec(InfoNce());
+  ASSERT_THAT(spec, IsOk());
+  EXPECT_EQ(KlWeight(spec->objective), 0);
+  EXPECT_EQ(spec->optimizer.kind, storage::OptimizerKind::kAdamW);
+  EXPECT_EQ(spec->optimizer.learning_rate, 1e-3);
+  EXPECT_EQ(spec->optimizer.weight_decay, 0.05);
+  EXPECT_FALSE(spec->average);
+}
+
+TEST(TrainSpecTest, ZeroIsLegalWhereItIsAValue) {
+  TrainRequest request = Dpo();
+  request.objective =
+      DpoRequest{.beta = 0.1, .kl_weight = 0, .label_smoothing = 0};
+  request.optimizer.weight_decay = 0;
+  request.optimizer.warmup_ratio = 0;
+  request.seed = 0;
+  EXPECT_THAT(ResolveTrainSpec(request), IsOk());
+}
+
+TEST(TrainSpecTest, EpochsOrStepsOfZeroCountAsUnsetBesideTheOther) {
+  TrainRequest request = Dpo();
+  request.epochs = 0;
+  request.steps = 10;
+  auto spec = ResolveTrainSpec(request);
+  ASSERT_THAT(spec, IsOk());
+  EXPECT_EQ(spec->epochs, std::nullopt);
+  EXPECT_EQ(spec->steps, 10);
+  request.epochs = 2;
+  request.steps = 0;
+  spec = ResolveTrainSpec(request);
+  ASSERT_THAT(spec, IsOk());
+  EXPECT_EQ(spec->epochs, 2);
+  EXPECT_EQ(spec->steps, std::nullopt);
+}
+
+TEST(TrainSpecTest, EveryWrongFieldIsNamed) {
+  TrainRequest request = Dpo();
+  request.dataset = "../x";
+  request.optimizer.learning_rate = -1;
+  request.batch_size = 0;
+  const absl::Status status = ResolveTrainSpec(request).status();
+  EXPECT_EQ(ErrorFields(status).size(), 3);
+}
+
+struct BadField {
+  std::string name;
+  const char* field;
+  std::function<void(TrainRequest&)> change;
+};
+
+class BadFieldTest : public testing::TestWithParam<BadField> {};
+
+TEST_P(BadFieldTest, IsAnInvalidArgumentNamingTheField) {
+  TrainRequest request = Dpo();
+  GetParam().change(request);
+  const absl::Status status = ResolveTrainSpec(request).status();
+  EXPECT_THAT(status,
+              HasError(absl::StatusCode::kInvalidArgument, "INVALID_FIELD"));
+  EXPECT_THAT(ErrorFields(status),
+              Contains(Field(&FieldViolation::field, GetParam().field)));
+}
+
+// A case for each value of an option.
+std::vector<BadField> BadFields() {
+  std::vector<BadField> cases;
+  const auto add = [&](std::string name, const char* field, auto change) {
+    cases.push_back({std::move(name), field, change});
+  };
+  for (const auto& [suffix, value] : {std::pair{"Nan", kNan},
+                                      {"Infinite", kInfinity},
+                                      {"Zero", 0.0},
+                                      {"Negative", -1.0}}) {
+    add(absl::StrCat("LearningRate", suffix), "train.optimizer.learning_rate",
+        [value = value](TrainRequest& r) {
+          r.optimizer.learning_rate = value;
+        });
+    add(absl::StrCat("Beta", suffix), "train.dpo.beta",
+        [value = value](TrainRequest& r) {
+          r.objective = DpoRequest{.beta = value,
+                                   .kl_weight = std::nullopt,
+                                   .label_smoothing = std::nullopt};
+        });
+    if (value == 0) continue;
+    add(absl::StrCat("KlWeight", suffix), "train.dpo.kl_weight",
+        [value = value](TrainRequest& r) {
+          r.objective = DpoRequest{.beta = std::nullopt,
+                                   .kl_weight = value,
+                                   .label_smoothing = std::nullopt};
+        });
+    add(absl::StrCat("InfoNceKlWeight", suffix), "train.infonce.kl_weight",
+        [value = value](TrainRequest& r) {
+          r.objective = InfoNceRequest{.kl_weight = value};
+        });
+    add(absl::StrCat("LabelSmoothing", suffix), "train.dpo.label_smoothing",
+        [value = value](TrainRequest& r) {
+          r.objective = DpoRequest{.beta = std::nullopt,
+                                   .kl_weight = std::nullopt,
+                                   .label_smoothing = value};
+        });
+    add(absl::StrCat("WarmupRatio", suffix), "train.optimizer.warmup_ratio",
+        [value = value](TrainRequest& r) { r.optimizer.warmup_ratio = value; });
+    add(absl::StrCat("WeightDecay", suffix), "train.optimizer.weight_decay",
+        [value = value](TrainRequest& r) { r.optimizer.weight_decay = value; });
+  }
+  add("LabelSmoothingHalf", "train.dpo.label_smoothing", [](TrainRequest& r) {
+    r.objective = DpoRequest{.beta = std::nullopt,
+                             .kl_weight = std::nullopt,
+                             .label_smoothing = 0.5};
+  });
+  add("BatchZero", "train.batch_size",
+      [](TrainRequest& r) { r.batch_size = 0; });
+  add("BatchBillion", "train.batch_size",
+      [](TrainRequest& r) { r.batch_size = 1'000'000'000; });
+  add("MicroBatchNegative", "train.micro_batch_size",
+      [](TrainRequest& r) { r.micro_batch_size = -1; });
+  add("MicroBatchOfInfoNce", "train.micro_batch_size", [](TrainRequest& r) {
+    r.objective = InfoNceRequest{};
+    r.micro_batch_size = 8;
+  });
+  add("EpochsZero", "train.epochs", [](TrainRequest& r) { r.epochs = 0; });
+  add("EpochsNegative", "train.epochs", [](TrainRequest& r) { r.epochs = -1; });
+  add("EpochsTooMany", "train.epochs",
+      [](TrainRequest& r) { r.epochs = 10'001; });
+  add("StepsZero", "train.steps", [](TrainRequest& r) { r.steps = 0; });
+  add("StepsTooMany", "train.steps",
+      [](TrainRequest& r) { r.steps = 10'000'001; });
+  add("BothZero", "train.epochs", [](TrainRequest& r) {
+    r.epochs = 0;
+    r.steps = 0;
+  });
+  add("BothSet", "train.steps", [](TrainRequest& r) {
+    r.epochs = 1;
+    r.steps = 1;
+  });
+  add("NoObjective", "train.objective",
+      [](TrainRequest& r) { r.objective = std::monostate{}; });
+  add("NoBase", "train.base", [](TrainRequest& r) { r.base = ""; });
+  add("PathAsDataset", "train.dataset",
+      [](TrainRequest& r) { r.dataset = "../x"; });
+  add("PathAsOutput", "train.output_model",
+      [](TrainRequest& r) { r.output_model = "a/b"; });
+  add("BadEvalDataset", "train.eval_dataset",
+      [](TrainRequest& r) { r.eval_dataset = "%2e%2e"; });
+  add("CheckpointEveryZero", "train.checkpoint_every",
+      [](TrainRequest& r) { r.checkpoint_every = 0; });
+  return cases;
+}
+
+INSTANTIATE_TEST_SUITE_P(All, BadFieldTest, testing::ValuesIn(BadFields()),
+                         [](const auto& info) { return info.param.name; });
+
+TEST(EvaluateSpecTest, ATemplateNeedsExactlyOnePlaceholder) {
+  EvaluateRequest request = {.dataset = "rta",
+                             .model = "base",
+                             .against = "",
+                             .templates = {"a photo of a {}."},
+                             .truncate = false};
+  EXPECT_THAT(ResolveEvaluateSpec(request), IsOk());
+  for (const char* bad : {"a photo", "{} and {}", "", "{}\n\x01"}) {
+    request.templates = {"{}", bad};
+    const absl::Status status = ResolveEvaluateSpec(request).status();
+    EXPECT_THAT(status,
+                HasError(absl::StatusCode::kInvalidArgument, "INVALID_FIELD"));
+    EXPECT_THAT(ErrorFields(status), Contains(Field(&FieldViolation::field,
+                                                    "evaluate.templates[1]")))
+        << bad;
+  }
+}
+
+}  // namespace
+}  // namespace attune::core
