@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/error.h"
 
@@ -62,7 +63,13 @@ void PrintError(const absl::Status& status, std::ostream& err) {
   err << "attune: " << status.message() << " ("
       << (reason.empty() ? absl::StatusCodeToString(status.code()) : reason)
       << ")\n";
-  for (const FieldViolation& field : ErrorFields(status)) {
+  const std::vector<FieldViolation> fields = ErrorFields(status);
+  // The message tells all that there is about a single field.
+  if (fields.size() == 1 &&
+      absl::StrContains(status.message(), fields[0].description)) {
+    return;
+  }
+  for (const FieldViolation& field : fields) {
     err << "  " << field.field << ": " << field.description << '\n';
   }
 }

@@ -15,7 +15,8 @@ std::vector<AddCommand> StandardCommands();
 
 // Runs one command line (without the program's name) and returns its exit
 // code. Results go to the console's `out`; errors, as one line
-// "attune: MESSAGE (REASON)" and a line a field, to its `err`. Not thread-safe.
+// "attune: MESSAGE (REASON)" and a line a field where several are wrong, to its
+// `err`. Not thread-safe.
 ExitCode RunCli(std::vector<std::string> arguments,
                 const std::vector<AddCommand>& commands,
                 CommandContext& context);

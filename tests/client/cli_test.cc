@@ -84,6 +84,15 @@ TEST_F(CliTest, ErrorsArePrintedWithReasonAndFields) {
   EXPECT_EQ(out_.str(), "");
 }
 
+TEST_F(CliTest, ASingleFieldIsNotToldTwice) {
+  {
+    absl::MutexLock lock(&fake_.mutex);
+    fake_.failures = {InvalidField("name", "is no name")};
+  }
+  EXPECT_EQ(Run({"dataset", "create", "A"}), kExitFailed);
+  EXPECT_EQ(err_.str(), "attune: name: is no name (INVALID_FIELD)\n");
+}
+
 TEST_F(CliTest, JsonHasTheApisNamesAndZeroValues) {
   EXPECT_EQ(Run({"--output", "json", "worker", "list"}), kExitDone);
   EXPECT_THAT(out_.str(), HasSubstr("\"state\":\"WORKER_STATE_IDLE\""));
