@@ -24,7 +24,8 @@ struct BlobView {
 };
 
 // Receives one large blob in pieces. Not thread-safe; abandoned (nothing is
-// kept) when it is destroyed before Commit.
+// kept) when it is destroyed before Commit succeeds. Blocks on the disk, the
+// destructor too. The store outlives it.
 class BlobWriter {
  public:
   virtual ~BlobWriter() = default;

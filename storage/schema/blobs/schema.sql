@@ -7,7 +7,6 @@ CREATE TABLE blobs (
   size_bytes INTEGER NOT NULL,
   put_time INTEGER NOT NULL  -- last put, nanoseconds since 1970 (UTC)
 ) STRICT;
-CREATE INDEX unfinished_blobs ON blobs (id) WHERE digest IS NULL;
 
 -- Chunk n (from 0) of blob b has id b * 2^20 + n: one tree, in the order of
 -- reading. Each but a blob's last has 4 MiB.

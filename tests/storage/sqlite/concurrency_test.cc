@@ -1,3 +1,5 @@
+#include <SQLiteCpp/Database.h>
+
 #include <atomic>
 #include <string>
 #include <thread>
@@ -115,6 +117,41 @@ TEST(Concurrency, LeasesNeverGiveAJobToTwo) {
   }
   for (std::thread& thread : threads) thread.join();
   EXPECT_EQ(leased, kJobs);
+}
+
+TEST(Concurrency, ABackupUnderLoadIsWhole) {
+  constexpr int kEvents = 300;
+  test::TempDir folder;
+  const std::string path = folder.File("state.db");
+  const auto store = OpenState(path);
+  Write(*store, [](StateTransaction& transaction) {
+    Job job;
+    job.id = "job-1";
+    EXPECT_THAT(transaction.jobs().Insert(job), IsOk());
+  });
+  std::thread writer([&] {
+    for (int i = 1; i <= kEvents; ++i) {
+      // The job's step and the number of its events go together.
+      Write(*store, [&](StateTransaction& transaction) {
+        EXPECT_THAT(transaction.jobs().AddEvent("job-1", {}), IsOk());
+        Job job = *transaction.jobs().Get("job-1");
+        job.step = i;
+        EXPECT_THAT(transaction.jobs().Update(job), IsOk());
+      });
+    }
+  });
+  for (int i = 0; i < 5; ++i) {
+    const std::string copy = folder.File(absl::StrCat("backup-", i, ".db"));
+    SQLite::Database(path).backup(copy.c_str(), SQLite::Database::Save);
+    Read(*OpenState(copy), [](StateTransaction& transaction) {
+      EXPECT_EQ(transaction.jobs().Get("job-1")->step,
+                transaction.jobs().ListEvents("job-1", 0, kEvents)->size());
+    });
+    EXPECT_EQ(
+        SQLite::Database(copy).execAndGet("PRAGMA integrity_check").getString(),
+        "ok");
+  }
+  writer.join();
 }
 
 }  // namespace

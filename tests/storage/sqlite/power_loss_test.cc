@@ -118,7 +118,21 @@ TEST(PowerLoss, NoAcknowledgedTransactionIsLost) {
   }
 }
 
-// Shows that the test above can fail.
+TEST(PowerLoss, ADatabaseCutOffWhileItIsMadeOpensTheNextTime) {
+  FaultyDisk disk(/*seed=*/7);
+  test::TempDir folder;
+  PowerCuts cuts(disk, 1);
+  const auto store = OpenState(folder.File("state.db"));
+  ASSERT_GT(cuts.Stop().size(), 10);
+  for (const PowerCuts::Cut& cut : cuts.Stop()) {
+    const absl::StatusOr<int> count = CountModels(cut.folder + "/state.db");
+    ASSERT_THAT(count, IsOk());
+    EXPECT_EQ(*count, 0);
+    ExpectSound(cut.folder + "/state.db");
+  }
+}
+
+// Shows that the tests above can fail.
 TEST(PowerLoss, ADiskThatLiesAboutSyncsIsFoundOut) {
   FaultyDisk disk(/*seed=*/1);
   test::TempDir folder;
