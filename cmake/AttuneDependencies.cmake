@@ -35,3 +35,13 @@ if(ATTUNE_WITH_LIBTORCH)
   target_precompile_headers(attune_torch_headers PRIVATE
     <torch/types.h> <torch/csrc/autograd/function.h>)
 endif()
+
+# What every program links for its sanitizer.
+set(ATTUNE_SANITIZER_OBJECTS)
+if(ATTUNE_SANITIZE STREQUAL "thread")
+  set(_sanitizer ${CMAKE_CURRENT_SOURCE_DIR}/cmake/sanitizer/absl_mutex)
+  add_library(attune_sanitizer OBJECT ${_sanitizer}.cc)
+  target_link_libraries(attune_sanitizer PUBLIC absl::synchronization)
+  target_link_options(attune_sanitizer INTERFACE @${_sanitizer}.wrap)
+  set(ATTUNE_SANITIZER_OBJECTS attune_sanitizer)
+endif()
