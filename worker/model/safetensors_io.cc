@@ -45,7 +45,6 @@ DataType DataTypeOf(at::ScalarType type) {
 
 absl::Status FileError(absl::string_view path, absl::string_view verb) {
   const int error = errno;
-  if (error == ENOENT) return NotFound("file", path);
   return Error(
       absl::StatusCode::kInternal, "FILE_ERROR",
       absl::StrCat("cannot ", verb, " ", path, ": ", std::strerror(error)));
@@ -143,7 +142,8 @@ absl::Status Save(int file, const std::string& path, const Tensors& tensors,
 
 absl::StatusOr<LoadedClip> LoadClip(const std::string& path) {
   const int file = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (file < 0) return FileError(path, "open");
+  if (file < 0 && errno == ENOENT) return NotFound("file", path);
+  if (file < 0) return FileError(path, "read");
   const absl::Cleanup close_file = [file] { close(file); };
   absl::StatusOr<LoadedClip> clip = Load(file, path);
   if (clip.ok() || absl::IsInternal(clip.status())) return clip;
