@@ -1,7 +1,9 @@
 #include "server/services/call.h"
 
+#include <spdlog/spdlog.h>
+
+#include <map>
 #include <string>
-#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
@@ -14,45 +16,22 @@ constexpr absl::Duration kRetryAfterDraining = absl::Seconds(1);
 
 }  // namespace
 
-void Drain::Start() {
-  absl::MutexLock lock(&mutex_);
-  started_.store(true);
-  for (auto& [id, listener] : listeners_) listener();
-  listeners_.clear();
-}
-
-int64_t Drain::AddListener(std::function<void()> listener) {
-  absl::MutexLock lock(&mutex_);
-  const int64_t id = next_id_++;
-  if (started_.load()) {
-    listener();
-  } else {
-    listeners_.emplace(id, std::move(listener));
-  }
-  return id;
-}
-
-void Drain::RemoveListener(int64_t id) {
-  absl::MutexLock lock(&mutex_);
-  listeners_.erase(id);
-}
-
 void Drain::CallBegan() const {
-  absl::MutexLock lock(&calls_mutex_);
+  absl::MutexLock lock(&mutex_);
   ++calls_;
 }
 
 void Drain::CallEnded() const {
-  absl::MutexLock lock(&calls_mutex_);
+  absl::MutexLock lock(&mutex_);
   --calls_;
 }
 
 bool Drain::AwaitCalls(absl::Duration timeout) const {
-  const auto none = [this]() ABSL_SHARED_LOCKS_REQUIRED(calls_mutex_) {
+  const auto none = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
     return calls_ == 0;
   };
-  absl::MutexLock lock(&calls_mutex_);
-  return calls_mutex_.AwaitWithTimeout(absl::Condition(&none), timeout);
+  absl::MutexLock lock(&mutex_);
+  return mutex_.AwaitWithTimeout(absl::Condition(&none), timeout);
 }
 
 absl::Status AdmitCall(const CallEnvironment& environment,
@@ -103,8 +82,17 @@ absl::string_view CodeName(absl::StatusCode code) {
 CallTimer::CallTimer(const CallEnvironment& environment, CallName name)
     : metrics_(environment.metrics), name_(name), start_(absl::Now()) {}
 
-void CallTimer::Ended(absl::StatusCode code) const {
-  metrics_->CallEnded(name_.service, name_.method, CodeName(code),
+void CallTimer::SetOutcome(const absl::Status& status) {
+  code_ = status.code();
+  if (code_ == absl::StatusCode::kInternal ||
+      code_ == absl::StatusCode::kDataLoss) {
+    spdlog::error("{}.{}: {}", std::string(name_.service),
+                  std::string(name_.method), status.ToString());
+  }
+}
+
+void CallTimer::Ended() const {
+  metrics_->CallEnded(name_.service, name_.method, CodeName(code_),
                       absl::Now() - start_);
 }
 

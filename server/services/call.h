@@ -9,8 +9,6 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
-#include <map>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
@@ -26,16 +24,9 @@ namespace attune::services {
 // Whether the server has begun to stop. Thread-safe.
 class Drain {
  public:
-  // New calls are refused from now on, and listeners are told, on this thread.
-  void Start();
-  bool started() const { return started_.load(std::memory_order_relaxed); }
-
-  // `listener` runs once when draining starts, at once if it has started. It
-  // must not block, nor call Drain. For streams that would not end by
-  // themselves; a listener goes with RemoveListener, which waits while
-  // listeners run.
-  int64_t AddListener(std::function<void()> listener);
-  void RemoveListener(int64_t id);
+  // New calls are refused from now on.
+  void Start() { started_.store(true); }
+  bool started() const { return started_.load(); }
 
   // Unary calls that are not done. `AwaitCalls` waits until there is none, or
   // for `timeout`; whether there is none.
@@ -45,11 +36,8 @@ class Drain {
 
  private:
   std::atomic<bool> started_ = false;
-  absl::Mutex mutex_;
-  int64_t next_id_ ABSL_GUARDED_BY(mutex_) = 1;
-  std::map<int64_t, std::function<void()>> listeners_ ABSL_GUARDED_BY(mutex_);
-  mutable absl::Mutex calls_mutex_;
-  mutable int64_t calls_ ABSL_GUARDED_BY(calls_mutex_) = 0;
+  mutable absl::Mutex mutex_;
+  mutable int64_t calls_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
 // What services share. The objects outlive every call.
@@ -86,10 +74,14 @@ absl::string_view CodeName(absl::StatusCode code);
 class CallTimer {
  public:
   CallTimer(const CallEnvironment& environment, CallName name);
+  // Keeps the outcome, and logs what the server's operator has to know: damage
+  // and errors of its own. REQUIRES: called before Ended.
+  void SetOutcome(const absl::Status& status);
   // REQUIRES: called once.
-  void Ended(absl::StatusCode code) const;
+  void Ended() const;
 
  private:
+  absl::StatusCode code_ = absl::StatusCode::kUnknown;
   core::Metrics* metrics_;
   CallName name_;
   absl::Time start_;

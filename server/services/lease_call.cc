@@ -44,7 +44,7 @@ class LeaseCall final : public grpc::ServerUnaryReactor {
   }
 
   void End(const absl::Status& status) {
-    code_ = status.code();
+    timer_.SetOutcome(status);
     Finish(ToGrpcStatus(status));
   }
 
@@ -59,7 +59,7 @@ class LeaseCall final : public grpc::ServerUnaryReactor {
   }
 
   void OnDone() override {
-    timer_.Ended(code_);
+    timer_.Ended();
     Leave();
   }
 
@@ -97,7 +97,6 @@ class LeaseCall final : public grpc::ServerUnaryReactor {
   core::LeaseManager& leases_;
   v1::LeaseTaskResponse* const response_;
   CallTimer timer_;
-  absl::StatusCode code_ = absl::StatusCode::kUnknown;
   absl::Mutex mutex_;
   int users_ ABSL_GUARDED_BY(mutex_) = 2;
   std::optional<int64_t> wait_ ABSL_GUARDED_BY(mutex_);

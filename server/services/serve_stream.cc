@@ -1,5 +1,7 @@
 #include "server/services/serve_stream.h"
 
+#include <spdlog/spdlog.h>
+
 #include <deque>
 #include <string>
 #include <utility>
@@ -35,13 +37,17 @@ class ServeStream final
       absl::MutexLock lock(&mutex_);
       if (closed_) return;
       closed_ = true;
-      code_ = status.code();
+      timer_.SetOutcome(status);
       final_status_ = ToGrpcStatus(status);
       session = std::exchange(session_, 0);
     }
     // Before Finish: after it this object may be gone, and the router must not
     // send to it any more.
-    if (session != 0) streams_.router_.RemoveWorker(session);
+    if (session != 0) {
+      streams_.router_.RemoveWorker(session);
+      spdlog::info("worker {} serves no more: {}", worker_id_,
+                   status.ok() ? "it closed the stream" : status.ToString());
+    }
     absl::MutexLock lock(&mutex_);
     detached_ = true;
     // A message on its way ends first.
@@ -75,7 +81,7 @@ class ServeStream final
   }
 
   void OnDone() override {
-    timer_.Ended(code_);
+    timer_.Ended();
     {
       absl::MutexLock lock(&streams_.mutex_);
       streams_.streams_.erase(this);
@@ -144,6 +150,8 @@ class ServeStream final
     ATTUNE_RETURN_IF_ERROR(
         streams_.registry_.RequireRole(worker.id, core::WorkerRole::kServe));
     worker_id_ = worker.id;
+    spdlog::info("worker {} serves: {} version slots, batches of {}", worker.id,
+                 worker.version_slots, worker.preferred_batch_size);
     const int64_t session = streams_.router_.AddWorker(worker, this);
     {
       absl::MutexLock lock(&mutex_);
@@ -173,7 +181,7 @@ class ServeStream final
   ServeStreams& streams_;
   CallTimer timer_;
   v1::ServeRequest request_;
-  std::string worker_id_;  // used by the reads alone
+  std::string worker_id_;  // written once, before session_
 
   absl::Mutex mutex_;
   std::deque<v1::ServeResponse> outgoing_ ABSL_GUARDED_BY(mutex_);
@@ -183,8 +191,6 @@ class ServeStream final
   bool detached_ ABSL_GUARDED_BY(mutex_) = false;
   int64_t session_ ABSL_GUARDED_BY(mutex_) = 0;
   grpc::Status final_status_ ABSL_GUARDED_BY(mutex_);
-  // Set before Finish, read after it.
-  absl::StatusCode code_ = absl::StatusCode::kUnknown;
 };
 
 grpc::ServerBidiReactor<v1::ServeRequest, v1::ServeResponse>*

@@ -85,7 +85,7 @@ class UploadCall final : public grpc::ServerReadReactor<Request> {
 
   void OnCancel() override { cancelled_.store(true); }
   void OnDone() override {
-    timer_.Ended(code_);
+    timer_.Ended();
     delete this;
   }
 
@@ -94,7 +94,7 @@ class UploadCall final : public grpc::ServerReadReactor<Request> {
 
   void Done(const absl::Status& status) {
     handler_.reset();
-    code_ = status.code();
+    timer_.SetOutcome(status);
     this->Finish(ToGrpcStatus(status));
   }
 
@@ -104,7 +104,6 @@ class UploadCall final : public grpc::ServerReadReactor<Request> {
   std::unique_ptr<Handler> handler_;
   Request request_;
   std::atomic<bool> cancelled_ = false;
-  absl::StatusCode code_ = absl::StatusCode::kUnknown;
 };
 
 template <typename Response>
@@ -136,7 +135,7 @@ class DownloadCall final : public grpc::ServerWriteReactor<Response> {
 
   void OnCancel() override { cancelled_.store(true); }
   void OnDone() override {
-    timer_.Ended(code_);
+    timer_.Ended();
     delete this;
   }
 
@@ -163,7 +162,7 @@ class DownloadCall final : public grpc::ServerWriteReactor<Response> {
 
   void Done(const absl::Status& status) {
     handler_.reset();
-    code_ = status.code();
+    timer_.SetOutcome(status);
     this->Finish(ToGrpcStatus(status));
   }
 
@@ -172,7 +171,6 @@ class DownloadCall final : public grpc::ServerWriteReactor<Response> {
   std::unique_ptr<Handler> handler_;
   Response response_;
   std::atomic<bool> cancelled_ = false;
-  absl::StatusCode code_ = absl::StatusCode::kUnknown;
 };
 
 // Begin a call with its handler. `environment` outlives the call; handlers do

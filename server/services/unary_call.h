@@ -43,7 +43,7 @@ class UnaryCall final : public grpc::ServerUnaryReactor {
   // Ends the call, from any thread. REQUIRES: called once; the request, the
   // response and the call must not be touched afterwards.
   void Done(const absl::Status& status) {
-    code_ = status.code();
+    timer_.SetOutcome(status);
     Finish(ToGrpcStatus(status));
   }
 
@@ -60,7 +60,7 @@ class UnaryCall final : public grpc::ServerUnaryReactor {
     cancellation_->Cancel();
   }
   void OnDone() override {
-    timer_.Ended(code_);
+    timer_.Ended();
     drain_.CallEnded();
     delete this;
   }
@@ -73,7 +73,6 @@ class UnaryCall final : public grpc::ServerUnaryReactor {
   const std::shared_ptr<core::Cancellation> cancellation_ =
       std::make_shared<core::Cancellation>();
   std::atomic<bool> cancelled_ = false;
-  absl::StatusCode code_ = absl::StatusCode::kUnknown;
 };
 
 // The status of `body()`; INTERNAL when it throws, so that a failed allocation

@@ -107,7 +107,7 @@ class WatchStream final
       absl::MutexLock lock(&owner_.mutex_);
       owner_.streams_.erase(this);
     }
-    timer_.Ended(code_);
+    timer_.Ended();
     delete this;
   }
 
@@ -172,7 +172,7 @@ class WatchStream final
       absl::MutexLock lock(&mutex_);
       busy_ = true;
     }
-    code_ = status.code();
+    timer_.SetOutcome(status);
     Finish(ToGrpcStatus(status));
   }
 
@@ -193,7 +193,6 @@ class WatchStream final
   bool ended_ = false;
   std::string last_job_;
   v1::WatchJobResponse response_;
-  absl::StatusCode code_ = absl::StatusCode::kUnknown;
 };
 
 grpc::ServerWriteReactor<v1::WatchJobResponse>* WatchStreams::Begin(

@@ -1,0 +1,94 @@
+#include "server/core/garbage_collector.h"
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "common/digest.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "server/core/model_registry.h"
+#include "storage/sqlite/sqlite_stores.h"
+#include "tests/server/core/clip_file.h"
+#include "tests/test_util/status_matchers.h"
+
+namespace attune::core {
+namespace {
+
+using ::attune::test::IsOk;
+using ::testing::IsEmpty;
+
+class GarbageCollectorTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    storage::SqliteOptions options;
+    options.clock = &clock_;
+    state_ = *storage::OpenStateStore(":memory:", options);
+    blobs_ = *storage::OpenBlobStore(":memory:", options);
+    registry_ =
+        std::make_unique<ModelRegistry>(*state_, *blobs_, clock_, nullptr);
+  }
+
+  void Put(const std::string& bytes) {
+    const storage::BlobView view{Sha256Hex(bytes), bytes};
+    ASSERT_THAT(blobs_->Put({view}), IsOk());
+  }
+
+  bool Has(const std::string& bytes) {
+    const std::string digest = Sha256Hex(bytes);
+    return blobs_->FindMissing({digest})->empty();
+  }
+
+  void Collect() {
+    ASSERT_THAT(CollectGarbage(*state_, *blobs_,
+                               clock_.WallNow() - GarbageOptions{}.grace),
+                IsOk());
+  }
+
+  FakeClock clock_;
+  std::unique_ptr<storage::StateStore> state_;
+  std::unique_ptr<storage::BlobStore> blobs_;
+  std::unique_ptr<ModelRegistry> registry_;
+};
+
+TEST_F(GarbageCollectorTest, UnnamedBlobsGoAfterTheGraceTime) {
+  Put("orphan");
+  clock_.Advance(absl::Minutes(59));
+  Collect();
+  EXPECT_TRUE(Has("orphan"));
+  clock_.Advance(absl::Minutes(2));
+  Put("young");
+  Collect();
+  EXPECT_FALSE(Has("orphan"));
+  EXPECT_TRUE(Has("young"));
+}
+
+TEST_F(GarbageCollectorTest, TensorsStayUntilTheirLastVersionIsDeleted) {
+  const std::string file = ClipFile(SmallClip());
+  std::vector<std::string> digests;
+  for (const char* model : {"base", "copy"}) {
+    auto import = registry_->BeginImport(model);
+    ASSERT_THAT((*import)->Append(file), IsOk());
+    ASSERT_THAT(registry_->CommitImport(model, **import,
+                                        static_cast<int64_t>(file.size()),
+                                        Sha256Hex(file), {}),
+                IsOk());
+  }
+  ASSERT_THAT(state_->Read([&](storage::StateTransaction& transaction) {
+    const auto version = transaction.models().GetVersion("base", 1);
+    const auto manifest = transaction.models().GetManifest(version->digest);
+    for (const auto& tensor : *manifest) digests.push_back(tensor.blob_digest);
+    return absl::OkStatus();
+  }),
+              IsOk());
+  clock_.Advance(absl::Hours(2));
+  ASSERT_THAT(registry_->Delete("base", {}), IsOk());
+  Collect();
+  EXPECT_THAT(*blobs_->FindMissing(digests), IsEmpty());
+  ASSERT_THAT(registry_->Delete("copy", {}), IsOk());
+  Collect();
+  EXPECT_EQ(*blobs_->TotalBytes(), 0);
+}
+
+}  // namespace
+}  // namespace attune::core
