@@ -77,3 +77,12 @@ function(attune_embed name file symbol)
   set_source_files_properties(${assembly} PROPERTIES OBJECT_DEPENDS ${file})
   set_target_properties(${name} PROPERTIES LINKER_LANGUAGE C)
 endfunction()
+
+# For targets that see both LibTorch and gRPC, whose dependencies (re2) ask for
+# -pthread: its one effect on compiling is a macro that nothing here reads and
+# that would make the compiler refuse the precompiled header.
+function(attune_torch_beside_grpc)
+  foreach(name ${ARGN})
+    target_compile_options(${name} PRIVATE -U_REENTRANT)
+  endforeach()
+endfunction()
