@@ -21,6 +21,7 @@ struct RetryPolicy {
 
 // Runs `attempt` until it succeeds, fails with something else than
 // UNAVAILABLE, or the policy or the deadline ends it; returns its last status.
+// UNAVAILABLE with reason NO_WORKER is final too: only a person can start one.
 // A delay that the error asks for (RetryInfo) is respected.
 // REQUIRES: running `attempt` twice has the effect of running it once.
 absl::Status RetryUnavailable(const RetryPolicy& policy, absl::Time deadline,

@@ -49,6 +49,14 @@ TEST_F(Retry, NoOtherErrorIsTriedAgain) {
   }
 }
 
+TEST_F(Retry, AMissingWorkerIsToldAtOnce) {
+  const absl::Status no_worker = WithRetryDelay(
+      Error(absl::StatusCode::kUnavailable, "NO_WORKER", "no worker serves"),
+      absl::Seconds(5));
+  EXPECT_EQ(Run({no_worker}), no_worker);
+  EXPECT_EQ(tries_, 1);
+}
+
 TEST_F(Retry, TheLastErrorIsReturnedWhenTriesRunOut) {
   const absl::Status down = absl::UnavailableError("down");
   const absl::Status last = absl::UnavailableError("last");
