@@ -30,7 +30,7 @@ struct ClientOptions {
   absl::Duration inference_timeout = absl::Seconds(120);
   // Of an upload or a download.
   absl::Duration transfer_timeout = absl::Hours(6);
-  RetryPolicy retry;
+  RetryPolicy retry = {};
 };
 
 // Bytes done of bytes in all, or -1 where the total is not known.
