@@ -1,0 +1,217 @@
+#include "worker/task/evaluator.h"
+
+#include <ATen/Functions.h>
+#include <c10/core/InferenceMode.h>
+
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "absl/types/span.h"
+#include "common/error.h"
+#include "common/status_macros.h"
+#include "worker/model/text_batch.h"
+#include "worker/model/torch_status.h"
+#include "worker/task/text_rows.h"
+
+namespace attune::task {
+namespace {
+
+constexpr size_t kImagesAtATime = 64;
+constexpr size_t kTextsAtATime = 512;
+
+at::Tensor Index(const std::vector<int64_t>& rows) {
+  return at::tensor(rows, at::kLong);
+}
+
+void Append(std::vector<evaluate::Figure> more,
+            std::vector<evaluate::Figure>* figures) {
+  figures->insert(figures->end(), std::make_move_iterator(more.begin()),
+                  std::make_move_iterator(more.end()));
+}
+
+}  // namespace
+
+absl::StatusOr<Evaluator> Evaluator::Create(const TaskContext& context,
+                                            const v1::Dataset& dataset,
+                                            Options options) {
+  ATTUNE_ASSIGN_OR_RETURN(ExampleSet examples,
+                          ReadExampleSet(context.connection, dataset.name()));
+  Evaluator evaluator(context, std::move(examples), std::move(options));
+  for (const std::string& candidate : dataset.candidates()) {
+    evaluator.candidates_.Add(candidate);
+  }
+  for (const v1::Example& example : evaluator.examples_.examples) {
+    ATTUNE_RETURN_IF_ERROR(evaluator.AddExample(example));
+  }
+  return evaluator;
+}
+
+absl::StatusOr<int64_t> Evaluator::Candidate(const v1::Example& example,
+                                             const std::string& text) const {
+  const int64_t candidate = candidates_.Find(text);
+  if (candidate >= 0) return candidate;
+  return Error(absl::StatusCode::kInvalidArgument, "TEXT_NOT_A_CANDIDATE",
+               absl::StrCat("example ", example.id(), ": '", text,
+                            "' is not among the dataset's candidates"));
+}
+
+absl::Status Evaluator::AddExample(const v1::Example& example) {
+  const auto row = static_cast<int64_t>(images_.size());
+  switch (example.kind_case()) {
+    case v1::Example::kLabelled: {
+      ATTUNE_ASSIGN_OR_RETURN(const int64_t label,
+                              Candidate(example, example.labelled().label()));
+      int64_t attack = evaluate::kNoAttack;
+      if (!example.labelled().attack().empty()) {
+        ATTUNE_ASSIGN_OR_RETURN(
+            attack, Candidate(example, example.labelled().attack()));
+      }
+      labelled_.images.push_back(row);
+      labelled_.labels.push_back(label);
+      labelled_.attacks.push_back(attack);
+      break;
+    }
+    case v1::Example::kPair: {
+      ATTUNE_ASSIGN_OR_RETURN(const int64_t preferred,
+                              Candidate(example, example.pair().preferred()));
+      ATTUNE_ASSIGN_OR_RETURN(const int64_t rejected,
+                              Candidate(example, example.pair().rejected()));
+      pairs_.images.push_back(row);
+      pairs_.preferred.push_back(preferred);
+      pairs_.rejected.push_back(rejected);
+      break;
+    }
+    case v1::Example::kCaption:
+      captioned_.images.push_back(row);
+      captioned_.captions.push_back(captions_.Add(example.caption().caption()));
+      break;
+    default:
+      // Clean pictures have no text to compare with.
+      return absl::OkStatus();
+  }
+  images_.push_back(examples_.ImageOf(example));
+  return absl::OkStatus();
+}
+
+absl::StatusOr<at::Tensor> Evaluator::ImageEmbeddings(
+    const ClipConfig& config, const model::Tensors& tensors) {
+  std::unique_ptr<PixelStore>& store = pixels_[config.image_size];
+  const auto report = [this](int64_t done, int64_t total) {
+    context_->report_progress({.step = done, .total_steps = total});
+  };
+  if (store == nullptr) {
+    ATTUNE_ASSIGN_OR_RETURN(
+        PixelStore loaded,
+        PixelStore::Load(context_->connection, examples_, images_,
+                         context_->PixelOptions(config.image_size), report));
+    store = std::make_unique<PixelStore>(std::move(loaded));
+  }
+  const absl::Span<const int64_t> images(images_);
+  std::vector<at::Tensor> parts;
+  for (size_t at = 0; at < images.size(); at += kImagesAtATime) {
+    if (context_->connection.stop().stopped()) {
+      return absl::CancelledError("the task was asked to stop");
+    }
+    ATTUNE_ASSIGN_OR_RETURN(const at::Tensor pixels,
+                            store->Pixels(images.subspan(at, kImagesAtATime)));
+    parts.push_back(
+        model::Normalised(
+            model::EncodeImages(config, tensors, pixels.to(context_->device)))
+            .to(at::kCPU));
+    report(static_cast<int64_t>(std::min(at + kImagesAtATime, images.size())),
+           static_cast<int64_t>(images.size()));
+  }
+  return at::cat(parts);
+}
+
+absl::StatusOr<at::Tensor> Evaluator::TextEmbeddings(
+    const ClipConfig& config, const model::Tensors& tensors,
+    const std::vector<std::string>& texts) const {
+  ATTUNE_ASSIGN_OR_RETURN(const std::vector<std::vector<int32_t>> rows,
+                          TokenRows(texts, config, options_.truncate));
+  std::vector<at::Tensor> parts;
+  for (size_t at = 0; at < rows.size(); at += kTextsAtATime) {
+    const size_t end = std::min(at + kTextsAtATime, rows.size());
+    ATTUNE_ASSIGN_OR_RETURN(
+        const model::TextBatch batch,
+        model::PackTexts({rows.begin() + at, rows.begin() + end}, config));
+    parts.push_back(
+        model::Normalised(
+            model::EncodeTexts(config, tensors, batch.To(context_->device)))
+            .to(at::kCPU));
+  }
+  return at::cat(parts);
+}
+
+absl::StatusOr<at::Tensor> Evaluator::CandidateEmbeddings(
+    const ClipConfig& config, const model::Tensors& tensors) const {
+  if (options_.templates.empty()) {
+    return TextEmbeddings(config, tensors, candidates_.values());
+  }
+  std::vector<std::string> texts;
+  for (const std::string& candidate : candidates_.values()) {
+    for (const std::string& form : options_.templates) {
+      texts.push_back(absl::StrReplaceAll(form, {{"{}", candidate}}));
+    }
+  }
+  ATTUNE_ASSIGN_OR_RETURN(const at::Tensor embeddings,
+                          TextEmbeddings(config, tensors, texts));
+  // [C, T, D]
+  return evaluate::AverageTemplates(embeddings.view(
+      {static_cast<int64_t>(candidates_.values().size()),
+       static_cast<int64_t>(options_.templates.size()), embeddings.size(1)}));
+}
+
+absl::StatusOr<std::vector<evaluate::Figure>> Evaluator::Figures(
+    const ClipConfig& config, const model::Tensors& tensors) {
+  return model::CatchTorchErrors(
+      [&]() -> absl::StatusOr<std::vector<evaluate::Figure>> {
+        const c10::InferenceMode inference;
+        std::vector<evaluate::Figure> figures;
+        if (images_.empty()) return figures;
+        ATTUNE_ASSIGN_OR_RETURN(const at::Tensor images,
+                                ImageEmbeddings(config, tensors));
+        const auto of = [&](const std::vector<int64_t>& rows) {
+          return images.index_select(0, Index(rows));
+        };
+        if (!labelled_.images.empty() || !pairs_.images.empty()) {
+          ATTUNE_ASSIGN_OR_RETURN(const at::Tensor candidates,
+                                  CandidateEmbeddings(config, tensors));
+          if (!labelled_.images.empty()) {
+            Append(
+                evaluate::ZeroShotFigures(of(labelled_.images), candidates,
+                                          labelled_.labels, labelled_.attacks),
+                &figures);
+          }
+          if (!pairs_.images.empty()) {
+            Append(evaluate::PairFigures(of(pairs_.images), candidates,
+                                         pairs_.preferred, pairs_.rejected),
+                   &figures);
+          }
+        }
+        if (!captioned_.images.empty()) {
+          ATTUNE_ASSIGN_OR_RETURN(
+              const at::Tensor captions,
+              TextEmbeddings(config, tensors, captions_.values()));
+          Append(evaluate::RetrievalFigures(of(captioned_.images), captions,
+                                            captioned_.captions),
+                 &figures);
+        }
+        return figures;
+      });
+}
+
+void AppendFigures(const std::vector<evaluate::Figure>& figures,
+                   google::protobuf::RepeatedPtrField<v1::Figure>* proto) {
+  for (const evaluate::Figure& figure : figures) {
+    v1::Figure* added = proto->Add();
+    added->set_name(figure.name);
+    added->set_value(figure.value);
+    added->set_count(figure.count);
+  }
+}
+
+}  // namespace attune::task

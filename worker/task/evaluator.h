@@ -1,0 +1,95 @@
+#ifndef ATTUNE_WORKER_TASK_EVALUATOR_H_
+#define ATTUNE_WORKER_TASK_EVALUATOR_H_
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "attune/v1/dataset_service.pb.h"
+#include "attune/v1/types.pb.h"
+#include "common/safetensors/clip_layout.h"
+#include "worker/evaluate/figures.h"
+#include "worker/model/clip.h"
+#include "worker/task/example_set.h"
+#include "worker/task/pixel_store.h"
+#include "worker/task/task_context.h"
+
+namespace attune::task {
+
+// The figures of models on one dataset (docs/architecture.md). Pictures are
+// decoded once for models of one input size. Not thread-safe.
+class Evaluator {
+ public:
+  struct Options {
+    // Each with one "{}", averaged per candidate; empty: the candidates as
+    // they are.
+    std::vector<std::string> templates;
+    bool truncate = false;
+  };
+
+  // Reads the dataset's examples. `context` must outlive the evaluator.
+  static absl::StatusOr<Evaluator> Create(const TaskContext& context,
+                                          const v1::Dataset& dataset,
+                                          Options options);
+
+  // INVALID_ARGUMENT (reason TEXT_NOT_A_CANDIDATE) naming the example; errors
+  // of PixelStore::Load and TokenRows; RESOURCE_EXHAUSTED (OUT_OF_MEMORY);
+  // CANCELLED when the task shall stop.
+  absl::StatusOr<std::vector<evaluate::Figure>> Figures(
+      const ClipConfig& config, const model::Tensors& tensors);
+
+ private:
+  // Rows of one kind: images, and the candidates that they name.
+  struct Labelled {
+    std::vector<int64_t> images, labels, attacks;
+  };
+  struct Pairs {
+    std::vector<int64_t> images, preferred, rejected;
+  };
+  struct Captions {
+    std::vector<int64_t> images, captions;
+  };
+
+  Evaluator(const TaskContext& context, ExampleSet examples, Options options)
+      : context_(&context),
+        examples_(std::move(examples)),
+        options_(std::move(options)) {}
+
+  absl::Status AddExample(const v1::Example& example);
+  absl::StatusOr<int64_t> Candidate(const v1::Example& example,
+                                    const std::string& text) const;
+  // Normalised embeddings, on the CPU: [N, D] of the images that are used,
+  // [C, D] of the candidates, [M, D] of the captions.
+  absl::StatusOr<at::Tensor> ImageEmbeddings(const ClipConfig& config,
+                                             const model::Tensors& tensors);
+  absl::StatusOr<at::Tensor> CandidateEmbeddings(
+      const ClipConfig& config, const model::Tensors& tensors) const;
+  absl::StatusOr<at::Tensor> TextEmbeddings(
+      const ClipConfig& config, const model::Tensors& tensors,
+      const std::vector<std::string>& texts) const;
+
+  const TaskContext* context_;
+  ExampleSet examples_;
+  Options options_;
+  StringTable candidates_;
+  StringTable captions_;
+  // Rows name images by their place in images_.
+  Labelled labelled_;
+  Pairs pairs_;
+  Captions captioned_;
+  // Numbers in examples_.images.
+  std::vector<int64_t> images_;
+  // By the side of the input.
+  std::map<int, std::unique_ptr<PixelStore>> pixels_;
+};
+
+// On the wire.
+void AppendFigures(const std::vector<evaluate::Figure>& figures,
+                   google::protobuf::RepeatedPtrField<v1::Figure>* proto);
+
+}  // namespace attune::task
+
+#endif  // ATTUNE_WORKER_TASK_EVALUATOR_H_

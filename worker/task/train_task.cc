@@ -1,0 +1,245 @@
+#include "worker/task/train_task.h"
+
+#include <spdlog/spdlog.h>
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+#include "common/clock.h"
+#include "common/error.h"
+#include "common/grpc/time_conversion.h"
+#include "common/status_macros.h"
+#include "worker/content/tensor_upload.h"
+#include "worker/content/version_loader.h"
+#include "worker/task/checkpoint_schedule.h"
+#include "worker/task/checkpoint_writer.h"
+#include "worker/task/evaluator.h"
+#include "worker/task/train_inputs.h"
+#include "worker/train/trainer.h"
+#include "worker/transport/metrics_reporter.h"
+#include "worker/transport/retry.h"
+
+namespace attune::task {
+namespace {
+
+v1::MetricRow ToRow(const train::StepMetrics& metrics, int attempt,
+                    double examples_per_second) {
+  v1::MetricRow row;
+  row.set_step(metrics.step);
+  row.set_attempt(attempt);
+  *row.mutable_time() = ToProtoTimestamp(Clock::Real().WallNow());
+  row.set_epoch(metrics.epoch);
+  row.set_loss(metrics.loss);
+  row.set_objective_loss(metrics.objective_loss);
+  if (metrics.kl) row.set_kl(*metrics.kl);
+  if (metrics.preferred_log_ratio) {
+    row.set_preferred_log_ratio(*metrics.preferred_log_ratio);
+  }
+  if (metrics.rejected_log_ratio) {
+    row.set_rejected_log_ratio(*metrics.rejected_log_ratio);
+  }
+  if (metrics.margin) row.set_margin(*metrics.margin);
+  if (metrics.pair_accuracy) row.set_pair_accuracy(*metrics.pair_accuracy);
+  row.set_logit_scale(metrics.logit_scale);
+  row.set_learning_rate(metrics.learning_rate);
+  row.set_gradient_norm(metrics.gradient_norm);
+  row.set_examples_per_second(examples_per_second);
+  return row;
+}
+
+// One training task on its way.
+class Run {
+ public:
+  Run(const TaskContext& context, const v1::TrainTask& task, int attempt)
+      : context_(context), task_(task), attempt_(attempt) {}
+
+  absl::StatusOr<v1::TrainResult> ToTheEnd() {
+    ATTUNE_ASSIGN_OR_RETURN(
+        base_, content::LoadVersion(context_.connection, task_.base(),
+                                    context_.device));
+    ATTUNE_RETURN_IF_ERROR(LoadData());
+    ATTUNE_ASSIGN_OR_RETURN(const std::unique_ptr<train::Trainer> trainer,
+                            StartOrResume());
+    ATTUNE_RETURN_IF_ERROR(Train(*trainer));
+    context_.orders.SetInterruptible(true);
+    return Result(*trainer);
+  }
+
+ private:
+  absl::Status LoadData() {
+    ATTUNE_ASSIGN_OR_RETURN(
+        const ExampleSet examples,
+        ReadExampleSet(context_.connection, task_.dataset().name()));
+    ATTUNE_ASSIGN_OR_RETURN(data_, ToTrainingData(task_.spec(), task_.dataset(),
+                                                  examples, base_.config));
+    spdlog::info("loading {} pictures", ImagesOf(data_).size());
+    ATTUNE_ASSIGN_OR_RETURN(
+        PixelStore pixels,
+        PixelStore::Load(context_.connection, examples, ImagesOf(data_),
+                         context_.PixelOptions(base_.config.image_size),
+                         [](int64_t, int64_t) {}));
+    pixels_ = std::make_unique<PixelStore>(std::move(pixels));
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<std::unique_ptr<train::Trainer>> NewTrainer() {
+    return train::Trainer::Create(ToTrainConfig(task_.spec()), base_.config,
+                                  base_.tensors, data_, pixels_.get());
+  }
+
+  CheckpointIdentity identity() const {
+    return {.config_digest = task_.config_digest(),
+            .reference_digest = task_.base().digest()};
+  }
+
+  absl::Status Restore(train::Trainer& trainer) {
+    train::TrainerState state;
+    ATTUNE_ASSIGN_OR_RETURN(
+        state.json, UnwrapState(task_.checkpoint().state(), identity()));
+    ATTUNE_ASSIGN_OR_RETURN(
+        state.tensors, content::FetchTensors(context_.connection,
+                                             task_.checkpoint().manifest()));
+    return trainer.Restore(state);
+  }
+
+  absl::StatusOr<std::unique_ptr<train::Trainer>> StartOrResume() {
+    ATTUNE_ASSIGN_OR_RETURN(std::unique_ptr<train::Trainer> trainer,
+                            NewTrainer());
+    if (!task_.has_checkpoint()) return trainer;
+    const absl::Status restored = Restore(*trainer);
+    if (restored.ok()) {
+      spdlog::info("going on from step {}", trainer->step());
+      return trainer;
+    }
+    if (absl::IsCancelled(restored) || transport::IsTransient(restored)) {
+      return restored;
+    }
+    // The job's result does not depend on the checkpoint, only its duration.
+    spdlog::warn("starting from step 0: {}", std::string(restored.message()));
+    return NewTrainer();
+  }
+
+  absl::Status Save(const train::Trainer& trainer, CheckpointWriter& writer,
+                    CheckpointSchedule& schedule) {
+    ATTUNE_ASSIGN_OR_RETURN(train::TrainerState state, trainer.SaveState());
+    ATTUNE_RETURN_IF_ERROR(writer.Save(trainer.step(), std::move(state)));
+    schedule.Saved(trainer.step(), clock_.MonotonicNow());
+    return absl::OkStatus();
+  }
+
+  absl::Status Train(train::Trainer& trainer) {
+    transport::MetricsReporter reporter(context_.connection,
+                                        context_.lease_token, {});
+    reporter.SetTotalSteps(trainer.total_steps());
+    CheckpointWriter writer(context_.connection, context_.lease_token,
+                            identity());
+    CheckpointSchedule schedule(
+        task_.spec().has_checkpoint_every() &&
+                task_.spec().checkpoint_every() > 0
+            ? std::optional<int64_t>(task_.spec().checkpoint_every())
+            : std::nullopt,
+        trainer.steps_per_epoch(), trainer.step(), clock_.MonotonicNow());
+    context_.orders.SetInterruptible(false);
+    context_.report_progress(
+        {.step = trainer.step(), .total_steps = trainer.total_steps()});
+    while (trainer.step() < trainer.total_steps()) {
+      if (context_.orders.given()) {
+        return HandBack(trainer, reporter, writer, schedule);
+      }
+      const absl::Duration begin = clock_.MonotonicNow();
+      ATTUNE_ASSIGN_OR_RETURN(const train::StepMetrics metrics, trainer.Step());
+      const absl::Duration now = clock_.MonotonicNow();
+      reporter.Add(ToRow(metrics, attempt_,
+                         static_cast<double>(trainer.batch_size()) /
+                             absl::ToDoubleSeconds(now - begin)));
+      context_.report_progress(
+          {.step = trainer.step(), .total_steps = trainer.total_steps()});
+      ATTUNE_RETURN_IF_ERROR(reporter.status());
+      ATTUNE_RETURN_IF_ERROR(writer.status());
+      if (trainer.step() < trainer.total_steps() &&
+          schedule.Due(trainer.step(), now, !writer.busy())) {
+        ATTUNE_RETURN_IF_ERROR(Save(trainer, writer, schedule));
+      }
+    }
+    ATTUNE_RETURN_IF_ERROR(writer.Finish());
+    return reporter.Flush();
+  }
+
+  absl::Status HandBack(train::Trainer& trainer,
+                        transport::MetricsReporter& reporter,
+                        CheckpointWriter& writer,
+                        CheckpointSchedule& schedule) {
+    if (!context_.orders.cancelled()) {
+      if (schedule.DueAtStop(trainer.step(), clock_.MonotonicNow())) {
+        spdlog::info("storing step {} before stopping", trainer.step());
+        ATTUNE_RETURN_IF_ERROR(Save(trainer, writer, schedule));
+      }
+      ATTUNE_RETURN_IF_ERROR(writer.Finish());
+      ATTUNE_RETURN_IF_ERROR(reporter.Flush());
+    }
+    return absl::CancelledError(
+        absl::StrCat("stopped after step ", trainer.step()));
+  }
+
+  absl::StatusOr<v1::TrainResult> Result(train::Trainer& trainer) {
+    v1::TrainResult result;
+    model::Tensors first;
+    if (task_.spec().average()) {
+      ATTUNE_ASSIGN_OR_RETURN(first, trainer.AverageWeights());
+      ATTUNE_RETURN_IF_ERROR(
+          AddOutput(v1::Version::SOURCE_AVERAGE, first, &result));
+    }
+    ATTUNE_ASSIGN_OR_RETURN(const model::Tensors last, trainer.LastWeights());
+    ATTUNE_RETURN_IF_ERROR(
+        AddOutput(v1::Version::SOURCE_LAST_ITERATE, last, &result));
+    if (first.empty()) first = last;
+    if (!task_.has_eval_dataset()) return result;
+    ATTUNE_ASSIGN_OR_RETURN(
+        Evaluator evaluator,
+        Evaluator::Create(
+            context_, task_.eval_dataset(),
+            {.templates = {}, .truncate = task_.spec().truncate()}));
+    v1::EvaluateResult* evaluation = result.mutable_evaluation();
+    ATTUNE_ASSIGN_OR_RETURN(const std::vector<evaluate::Figure> figures,
+                            evaluator.Figures(base_.config, first));
+    AppendFigures(figures, evaluation->mutable_figures());
+    ATTUNE_ASSIGN_OR_RETURN(const std::vector<evaluate::Figure> of_base,
+                            evaluator.Figures(base_.config, base_.tensors));
+    AppendFigures(of_base, evaluation->mutable_against_figures());
+    return result;
+  }
+
+  absl::Status AddOutput(v1::Version::Source source,
+                         const model::Tensors& tensors,
+                         v1::TrainResult* result) {
+    v1::TrainResult::Output* output = result->add_outputs();
+    output->set_source(source);
+    ATTUNE_ASSIGN_OR_RETURN(
+        *output->mutable_manifest(),
+        content::UploadTensors(context_.connection, context_.lease_token,
+                               tensors, task_.base().manifest()));
+    return absl::OkStatus();
+  }
+
+  const TaskContext& context_;
+  const v1::TrainTask& task_;
+  const int attempt_;
+  const Clock& clock_ = Clock::Real();
+  content::LoadedVersion base_;
+  train::TrainingData data_;
+  std::unique_ptr<PixelStore> pixels_;
+};
+
+}  // namespace
+
+absl::StatusOr<v1::TrainResult> RunTrainTask(const TaskContext& context,
+                                             const v1::TrainTask& task,
+                                             int attempt) {
+  return Run(context, task, attempt).ToTheEnd();
+}
+
+}  // namespace attune::task

@@ -1,0 +1,22 @@
+#ifndef ATTUNE_WORKER_TASK_TRAIN_TASK_H_
+#define ATTUNE_WORKER_TASK_TRAIN_TASK_H_
+
+#include "absl/status/statusor.h"
+#include "attune/v1/worker_service.pb.h"
+#include "worker/task/task_context.h"
+
+namespace attune::task {
+
+// Trains from the task's checkpoint, or from the base, to the end: reports
+// every step, stores checkpoints and at last the output versions' tensors.
+//
+// CANCELLED when an order ended it; unless that was a cancellation, its state
+// is stored then. ABORTED (LEASE_LOST); errors of Trainer, PixelStore::Load,
+// LoadVersion and Evaluator.
+absl::StatusOr<v1::TrainResult> RunTrainTask(const TaskContext& context,
+                                             const v1::TrainTask& task,
+                                             int attempt);
+
+}  // namespace attune::task
+
+#endif  // ATTUNE_WORKER_TASK_TRAIN_TASK_H_
