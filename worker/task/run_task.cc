@@ -119,7 +119,9 @@ int RunTask(std::shared_ptr<grpc::Channel> channel, const v1::Task& task,
   if (kind == FailTaskRequest::KIND_UNSPECIFIED) {
     return supervise::kChildLeaseLost;
   }
-  const std::string reason = ReasonOf(status);
+  const std::string reason = kind == FailTaskRequest::KIND_HAND_BACK
+                                 ? "WORKER_STOPPED"
+                                 : ReasonOf(status);
   const std::string message(status.message());
   if (kind == FailTaskRequest::KIND_HAND_BACK) {
     spdlog::info("{}: handed back: {}", task.id(), message);

@@ -1,0 +1,334 @@
+// Whole tasks against a fake server.
+
+#include "worker/task/run_task.h"
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+
+#include <atomic>
+#include <limits>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/synchronization/notification.h"
+#include "common/error.h"
+#include "common/grpc/channel.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/worker/content/small_clip.h"
+#include "worker/model/init.h"
+
+namespace attune::task {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+using v1::FailTaskRequest;
+
+class RunTaskTest : public testing::Test {
+ protected:
+  RunTaskTest() {
+    at::set_num_threads(1);
+    server_.AddLease("lease");
+    options_.device = "cpu";
+    options_.read_order = [] { return absl::CancelledError("none"); };
+    options_.report_progress = [](const supervise::Progress&) {};
+  }
+
+  int Run(v1::Task task) {
+    task.set_lease_token("lease");
+    task.set_id("job-1");
+    task.set_attempt(attempt_);
+    return RunTask(ConnectTo(server_.address()), task, options_);
+  }
+
+  // Four pairs, a labelled and a clean example.
+  v1::Dataset MakeDataset(const std::string& name) {
+    std::vector<v1::Example> examples;
+    for (int i = 0; i < 4; ++i) {
+      v1::Example example;
+      example.set_id(i + 1);
+      example.set_image_digest(server_.AddBlob(test::Picture(i)));
+      example.mutable_pair()->set_preferred(i % 2 == 0 ? "a dog" : "a cat");
+      example.mutable_pair()->set_rejected(i % 2 == 0 ? "a cat" : "a dog");
+      examples.push_back(example);
+    }
+    v1::Example labelled;
+    labelled.set_id(5);
+    labelled.set_image_digest(server_.AddBlob(test::Picture(5)));
+    labelled.mutable_labelled()->set_label("a dog");
+    examples.push_back(labelled);
+    v1::Example clean;
+    clean.set_id(6);
+    clean.set_image_digest(server_.AddBlob(test::Picture(6)));
+    clean.mutable_clean();
+    examples.push_back(clean);
+    server_.AddExamples(name, examples);
+    v1::Dataset dataset;
+    dataset.set_name(name);
+    dataset.add_candidates("a cat");
+    dataset.add_candidates("a dog");
+    return dataset;
+  }
+
+  v1::Task TrainTask(int steps) {
+    v1::Task task;
+    v1::TrainTask* train = task.mutable_train();
+    *train->mutable_dataset() = MakeDataset("set");
+    *train->mutable_base() = test::StoreVersion(
+        server_, "base:1", config_, model::RandomTensors(config_, 1));
+    train->set_config_digest("config");
+    v1::TrainSpec* spec = train->mutable_spec();
+    spec->mutable_dpo()->set_beta(1);
+    spec->mutable_dpo()->set_kl_weight(1);
+    spec->mutable_optimizer()->set_kind(v1::Optimizer::KIND_ADAMAX);
+    spec->mutable_optimizer()->set_learning_rate(1e-2);
+    spec->mutable_optimizer()->set_schedule(v1::Optimizer::SCHEDULE_COSINE);
+    spec->set_steps(steps);
+    spec->set_batch_size(2);
+    spec->set_seed(3);
+    spec->set_freeze_logit_scale(true);
+    spec->set_average(true);
+    spec->set_checkpoint_every(2);
+    return task;
+  }
+
+  test::FakeServer server_;
+  const ClipConfig config_ = test::SmallClipConfig();
+  TaskOptions options_;
+  int attempt_ = 1;
+};
+
+std::string DigestOf(const v1::TensorManifest& manifest,
+                     const std::string& name) {
+  for (const v1::TensorEntry& entry : manifest.tensors()) {
+    if (entry.name() == name) return entry.blob_digest();
+  }
+  return "";
+}
+
+TEST_F(RunTaskTest, TrainingReportsEveryStepStoresCheckpointsAndOutputs) {
+  const v1::Task task = TrainTask(5);
+  ASSERT_EQ(Run(task), supervise::kChildDone);
+  const auto seen = server_.seen();
+  std::vector<int64_t> steps;
+  for (const auto& report : seen.reports) {
+    EXPECT_EQ(report.total_steps(), 5);
+    for (const v1::MetricRow& row : report.rows()) {
+      steps.push_back(row.step());
+      EXPECT_EQ(row.attempt(), 1);
+      EXPECT_TRUE(row.has_kl());
+      EXPECT_TRUE(row.has_margin());
+      EXPECT_GT(row.examples_per_second(), 0);
+    }
+  }
+  EXPECT_THAT(steps, ElementsAre(1, 2, 3, 4, 5));
+  ASSERT_THAT(seen.checkpoints, SizeIs(2));
+  EXPECT_EQ(seen.checkpoints[0].checkpoint().step(), 2);
+  EXPECT_EQ(seen.checkpoints[1].checkpoint().step(), 4);
+  ASSERT_THAT(seen.completions, SizeIs(1));
+  const v1::TrainResult& result = seen.completions[0].train();
+  ASSERT_EQ(result.outputs_size(), 2);
+  EXPECT_EQ(result.outputs(0).source(), v1::Version::SOURCE_AVERAGE);
+  EXPECT_EQ(result.outputs(1).source(), v1::Version::SOURCE_LAST_ITERATE);
+  for (const auto& output : result.outputs()) {
+    for (const v1::TensorEntry& entry : output.manifest().tensors()) {
+      EXPECT_TRUE(server_.HasBlob(entry.blob_digest())) << entry.name();
+    }
+    // A frozen tensor is the base's own blob.
+    EXPECT_EQ(DigestOf(output.manifest(), "logit_scale"),
+              DigestOf(task.train().base().manifest(), "logit_scale"));
+    EXPECT_NE(DigestOf(output.manifest(), "visual.proj"),
+              DigestOf(task.train().base().manifest(), "visual.proj"));
+  }
+  EXPECT_THAT(seen.failures, IsEmpty());
+}
+
+TEST_F(RunTaskTest, ResumedRunEndsWithTheSameBits) {
+  v1::Task task = TrainTask(6);
+  ASSERT_EQ(Run(task), supervise::kChildDone);
+  const auto whole = server_.seen();
+  *task.mutable_train()->mutable_checkpoint() =
+      whole.checkpoints.at(0).checkpoint();
+  attempt_ = 2;
+  ASSERT_EQ(Run(task), supervise::kChildDone);
+  const auto seen = server_.seen();
+  ASSERT_THAT(seen.completions, SizeIs(2));
+  EXPECT_EQ(seen.completions[1].train().SerializeAsString(),
+            seen.completions[0].train().SerializeAsString());
+  const v1::MetricRow& first = seen.reports.at(whole.reports.size()).rows(0);
+  EXPECT_EQ(first.step(), 3);
+  EXPECT_EQ(first.attempt(), 2);
+}
+
+TEST_F(RunTaskTest, CheckpointOfAnotherConfigStartsAfresh) {
+  v1::Task task = TrainTask(4);
+  ASSERT_EQ(Run(task), supervise::kChildDone);
+  *task.mutable_train()->mutable_checkpoint() =
+      server_.seen().checkpoints.at(0).checkpoint();
+  task.mutable_train()->set_config_digest("other");
+  ASSERT_EQ(Run(task), supervise::kChildDone);
+  int rows = 0;
+  for (const auto& report : server_.seen().reports) rows += report.rows_size();
+  EXPECT_EQ(rows, 8);
+}
+
+TEST_F(RunTaskTest, EvaluationOfTheFirstOutputAndTheBaseIsAdded) {
+  v1::Task task = TrainTask(2);
+  *task.mutable_train()->mutable_eval_dataset() = MakeDataset("eval");
+  ASSERT_EQ(Run(task), supervise::kChildDone);
+  const v1::EvaluateResult evaluation =
+      server_.seen().completions.at(0).train().evaluation();
+  ASSERT_GT(evaluation.figures_size(), 0);
+  ASSERT_EQ(evaluation.figures_size(), evaluation.against_figures_size());
+  EXPECT_EQ(evaluation.figures(0).name(), "clean_top1");
+}
+
+TEST_F(RunTaskTest, HandBackStoresACheckpointFirst) {
+  v1::Task task = TrainTask(1'000'000);
+  task.mutable_train()->mutable_spec()->set_checkpoint_every(10'000'000);
+  auto wait = std::make_shared<absl::Notification>();
+  auto given = std::make_shared<std::atomic<bool>>(false);
+  options_.report_progress = [wait](const supervise::Progress& progress) {
+    if (progress.step == 3) wait->Notify();
+  };
+  options_.read_order = [wait, given]() -> absl::StatusOr<supervise::Order> {
+    if (given->exchange(true)) return absl::CancelledError("no more");
+    wait->WaitForNotification();
+    return supervise::Order::kHandBack;
+  };
+  EXPECT_EQ(Run(task), supervise::kChildReported);
+  const auto seen = server_.seen();
+  ASSERT_THAT(seen.checkpoints, SizeIs(1));
+  EXPECT_GE(seen.checkpoints[0].checkpoint().step(), 3);
+  ASSERT_THAT(seen.failures, SizeIs(1));
+  EXPECT_EQ(seen.failures[0].kind(), FailTaskRequest::KIND_HAND_BACK);
+  int64_t rows = 0;
+  for (const auto& report : seen.reports) rows += report.rows_size();
+  EXPECT_EQ(rows, seen.checkpoints[0].checkpoint().step());
+}
+
+TEST_F(RunTaskTest, CancellationStoresNothing) {
+  v1::Task task = TrainTask(1'000'000);
+  task.mutable_train()->mutable_spec()->set_checkpoint_every(10'000'000);
+  auto given = std::make_shared<std::atomic<bool>>(false);
+  options_.read_order = [given]() -> absl::StatusOr<supervise::Order> {
+    if (given->exchange(true)) return absl::CancelledError("no more");
+    return supervise::Order::kCancel;
+  };
+  EXPECT_EQ(Run(task), supervise::kChildReported);
+  const auto seen = server_.seen();
+  EXPECT_THAT(seen.checkpoints, IsEmpty());
+  ASSERT_THAT(seen.failures, SizeIs(1));
+  EXPECT_EQ(seen.failures[0].kind(), FailTaskRequest::KIND_HAND_BACK);
+}
+
+TEST_F(RunTaskTest, LostLeaseEndsWithoutAReport) {
+  const v1::Task task = TrainTask(1'000'000);
+  server_.LoseLease("lease");
+  EXPECT_EQ(Run(task), supervise::kChildLeaseLost);
+  EXPECT_THAT(server_.seen().failures, IsEmpty());
+}
+
+TEST_F(RunTaskTest, NonFiniteLossIsPermanent) {
+  v1::Task task = TrainTask(3);
+  model::Tensors broken = model::RandomTensors(config_, 1);
+  broken.at("visual.proj").fill_(std::numeric_limits<float>::infinity());
+  *task.mutable_train()->mutable_base() =
+      test::StoreVersion(server_, "base:1", config_, broken);
+  EXPECT_EQ(Run(task), supervise::kChildReported);
+  const auto failures = server_.seen().failures;
+  ASSERT_THAT(failures, SizeIs(1));
+  EXPECT_EQ(failures[0].kind(), FailTaskRequest::KIND_PERMANENT);
+  EXPECT_EQ(failures[0].reason(), "NON_FINITE_LOSS");
+}
+
+TEST_F(RunTaskTest, MissingGpuIsPermanent) {
+  options_.device = "cuda:99";
+  EXPECT_EQ(Run(TrainTask(1)), supervise::kChildReported);
+  const auto failures = server_.seen().failures;
+  ASSERT_THAT(failures, SizeIs(1));
+  EXPECT_EQ(failures[0].reason(), "NO_CUDA");
+}
+
+TEST_F(RunTaskTest, ValidationNamesTheExamplesThatDoNotDecode) {
+  v1::Task task;
+  *task.mutable_validate()->mutable_dataset() = MakeDataset("set");
+  std::vector<v1::Example> examples(3);
+  const std::string cut = test::Picture(1).substr(0, 60);
+  examples[0].set_id(11);
+  examples[0].set_image_digest(server_.AddBlob(test::Picture(1)));
+  examples[1].set_id(12);
+  examples[1].set_image_digest(server_.AddBlob(cut));
+  examples[2].set_id(13);
+  examples[2].set_image_digest(server_.AddBlob(test::Picture(2)));
+  examples[2].mutable_pair()->set_clean_image_digest(server_.AddBlob(cut));
+  server_.AddExamples("set", examples);
+  ASSERT_EQ(Run(task), supervise::kChildDone);
+  const v1::ValidateResult result = server_.seen().completions.at(0).validate();
+  EXPECT_EQ(result.invalid_example_count(), 2);
+  ASSERT_EQ(result.invalid_examples_size(), 2);
+  EXPECT_EQ(result.invalid_examples(0).example(), 12);
+  EXPECT_EQ(result.invalid_examples(1).example(), 13);
+  EXPECT_THAT(result.invalid_examples(1).reason(), HasSubstr("clean_image: "));
+}
+
+TEST_F(RunTaskTest, EvaluationComparesTwoVersions) {
+  v1::Task task;
+  v1::EvaluateTask* evaluate = task.mutable_evaluate();
+  *evaluate->mutable_dataset() = MakeDataset("set");
+  *evaluate->mutable_model() = test::StoreVersion(
+      server_, "m:1", config_, model::RandomTensors(config_, 1));
+  *evaluate->mutable_against() = test::StoreVersion(
+      server_, "m:2", config_, model::RandomTensors(config_, 2));
+  evaluate->mutable_spec()->add_templates("a photo of {}");
+  evaluate->mutable_spec()->add_templates("{} there");
+  ASSERT_EQ(Run(task), supervise::kChildDone);
+  const v1::EvaluateResult result = server_.seen().completions.at(0).evaluate();
+  std::vector<std::string> names;
+  for (const v1::Figure& figure : result.figures()) {
+    names.push_back(figure.name());
+    EXPECT_EQ(figure.count(), figure.name() == "pair_accuracy" ? 4 : 1);
+  }
+  EXPECT_THAT(names, ElementsAre("clean_top1", "clean_top5", "pair_accuracy"));
+  EXPECT_EQ(result.against_figures_size(), result.figures_size());
+}
+
+TEST_F(RunTaskTest, LabelThatIsNoCandidateIsPermanent) {
+  v1::Task task;
+  v1::EvaluateTask* evaluate = task.mutable_evaluate();
+  *evaluate->mutable_dataset() = MakeDataset("set");
+  evaluate->mutable_dataset()->clear_candidates();
+  evaluate->mutable_dataset()->add_candidates("a bird");
+  *evaluate->mutable_model() = test::StoreVersion(
+      server_, "m:1", config_, model::RandomTensors(config_, 1));
+  EXPECT_EQ(Run(task), supervise::kChildReported);
+  EXPECT_EQ(server_.seen().failures.at(0).reason(), "TEXT_NOT_A_CANDIDATE");
+}
+
+TEST(FailureKindTest, ErrorsSayWhetherAnotherAttemptCanHelp) {
+  const auto kind = [](absl::StatusCode code) {
+    return FailureKind(Error(code, "X", "x"), false);
+  };
+  EXPECT_EQ(kind(absl::StatusCode::kInvalidArgument),
+            FailTaskRequest::KIND_PERMANENT);
+  EXPECT_EQ(kind(absl::StatusCode::kResourceExhausted),
+            FailTaskRequest::KIND_PERMANENT);
+  EXPECT_EQ(kind(absl::StatusCode::kDataLoss), FailTaskRequest::KIND_PERMANENT);
+  EXPECT_EQ(kind(absl::StatusCode::kInternal), FailTaskRequest::KIND_RETRYABLE);
+  EXPECT_EQ(kind(absl::StatusCode::kUnavailable),
+            FailTaskRequest::KIND_RETRYABLE);
+  EXPECT_EQ(kind(absl::StatusCode::kCancelled),
+            FailTaskRequest::KIND_RETRYABLE);
+  EXPECT_EQ(FailureKind(absl::CancelledError("stop"), true),
+            FailTaskRequest::KIND_HAND_BACK);
+  EXPECT_EQ(FailureKind(Error(absl::StatusCode::kAborted, "LEASE_LOST", "gone"),
+                        true),
+            FailTaskRequest::KIND_UNSPECIFIED);
+}
+
+}  // namespace
+}  // namespace attune::task

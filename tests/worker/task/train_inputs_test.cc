@@ -1,0 +1,182 @@
+#include "worker/task/train_inputs.h"
+
+#include "common/error.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/worker/content/small_clip.h"
+#include "worker/task/checkpoint_schedule.h"
+#include "worker/task/checkpoint_writer.h"
+
+namespace attune::task {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+v1::Example MakePair(const std::string& image, const std::string& clean_image) {
+  v1::Example example;
+  example.set_image_digest(image);
+  example.mutable_pair()->set_preferred("a dog");
+  example.mutable_pair()->set_rejected("a cat");
+  example.mutable_pair()->set_clean_image_digest(clean_image);
+  return example;
+}
+
+class TrainInputsTest : public testing::Test {
+ protected:
+  TrainInputsTest() {
+    dataset_.add_candidates("a dog");
+    dataset_.add_candidates("a cat");
+    dataset_.add_candidates("a bird");
+    std::vector<v1::Example> examples = {MakePair("i0", "i1"),
+                                         MakePair("i2", "")};
+    v1::Example clean;
+    clean.set_image_digest("i3");
+    clean.mutable_clean();
+    examples.push_back(clean);
+    v1::Example caption;
+    caption.set_image_digest("i4");
+    (*caption.mutable_attributes())["class"] = "ball";
+    caption.mutable_caption()->set_caption("a red ball");
+    (*caption.mutable_caption()->mutable_caption_attributes())["color"] = "red";
+    examples.push_back(caption);
+    examples_ = ExampleSet(examples);
+  }
+
+  absl::StatusOr<train::TrainingData> Data() {
+    return ToTrainingData(spec_, dataset_, examples_, test::SmallClipConfig());
+  }
+
+  v1::TrainSpec spec_;
+  v1::Dataset dataset_;
+  ExampleSet examples_{{}};
+};
+
+TEST_F(TrainInputsTest, DpoTrainsOnPairsAndRegularisesOnCleanPictures) {
+  spec_.mutable_dpo()->set_kl_weight(1);
+  const auto data = Data();
+  ASSERT_TRUE(data.ok()) << data.status();
+  ASSERT_THAT(data->pairs, SizeIs(2));
+  EXPECT_EQ(data->pairs[1].image, 2);
+  EXPECT_EQ(data->pairs[1].preferred, 0);
+  EXPECT_EQ(data->pairs[1].rejected, 1);
+  // The clean twin of the first pair, and the clean example.
+  EXPECT_THAT(data->clean_images, ElementsAre(1, 3));
+  EXPECT_THAT(data->candidates, ElementsAre(0, 1, 2));
+  EXPECT_THAT(data->captions, IsEmpty());
+  EXPECT_THAT(ImagesOf(*data), ElementsAre(1, 3, 0, 2));
+}
+
+TEST_F(TrainInputsTest, WithoutKlNeitherCandidatesNorCleanPicturesAreUsed) {
+  spec_.mutable_dpo()->set_kl_weight(0);
+  const auto data = Data();
+  ASSERT_TRUE(data.ok()) << data.status();
+  EXPECT_THAT(data->clean_images, IsEmpty());
+  EXPECT_THAT(data->candidates, IsEmpty());
+  EXPECT_THAT(data->texts, SizeIs(2));
+}
+
+TEST_F(TrainInputsTest, InfoNceTrainsOnCaptionsWithTheirAttributes) {
+  spec_.mutable_infonce()->set_kl_weight(0);
+  const auto data = Data();
+  ASSERT_TRUE(data.ok()) << data.status();
+  ASSERT_THAT(data->captions, SizeIs(1));
+  EXPECT_EQ(data->captions[0].image, 4);
+  EXPECT_EQ(data->captions[0].attributes.at("class"), "ball");
+  EXPECT_EQ(data->captions[0].caption_attributes.at("color"), "red");
+  EXPECT_THAT(data->pairs, IsEmpty());
+}
+
+TEST_F(TrainInputsTest, TextBeyondTheContextIsRefusedUnlessItMayBeCut) {
+  spec_.mutable_dpo()->set_kl_weight(1);
+  dataset_.add_candidates(
+      "one two three four five six seven eight nine ten "
+      "eleven twelve thirteen");
+  EXPECT_EQ(ErrorReason(Data().status()), "TEXT_TOO_LONG");
+  spec_.set_truncate(true);
+  EXPECT_TRUE(Data().ok());
+}
+
+TEST_F(TrainInputsTest, SpecBecomesTheTrainersConfig) {
+  spec_.mutable_dpo()->set_beta(2);
+  spec_.mutable_dpo()->set_kl_weight(0.5);
+  spec_.mutable_dpo()->set_label_smoothing(0.1);
+  spec_.mutable_optimizer()->set_kind(v1::Optimizer::KIND_ADAMW);
+  spec_.mutable_optimizer()->set_schedule(v1::Optimizer::SCHEDULE_CONSTANT);
+  spec_.mutable_optimizer()->set_learning_rate(1e-4);
+  spec_.mutable_optimizer()->set_weight_decay(0.2);
+  spec_.mutable_optimizer()->set_warmup_ratio(0.1);
+  spec_.set_steps(7);
+  spec_.set_batch_size(5);
+  spec_.set_micro_batch_size(2);
+  spec_.set_seed(9);
+  spec_.set_freeze_logit_scale(true);
+  spec_.set_average(true);
+  const train::TrainConfig config = ToTrainConfig(spec_);
+  const auto& dpo = std::get<train::DpoObjective>(config.objective);
+  EXPECT_EQ(dpo.options.beta, 2);
+  EXPECT_EQ(dpo.options.label_smoothing, 0.1);
+  EXPECT_EQ(dpo.kl_weight, 0.5);
+  EXPECT_EQ(config.optimizer.kind, train::OptimizerOptions::Kind::kAdamw);
+  EXPECT_EQ(config.optimizer.weight_decay, 0.2);
+  EXPECT_EQ(config.schedule.kind, train::Schedule::Kind::kConstant);
+  EXPECT_EQ(config.schedule.learning_rate, 1e-4);
+  EXPECT_EQ(config.schedule.warmup_ratio, 0.1);
+  EXPECT_EQ(config.steps, 7);
+  EXPECT_EQ(config.batch_size, 5);
+  EXPECT_EQ(config.micro_batch_size, 2);
+  EXPECT_EQ(config.seed, 9u);
+  EXPECT_TRUE(config.freeze_logit_scale);
+  EXPECT_TRUE(config.average);
+}
+
+TEST(CheckpointScheduleTest, GivenIntervalIsKeptExactly) {
+  const CheckpointSchedule schedule(20, 7, 0, absl::ZeroDuration());
+  EXPECT_FALSE(schedule.Due(7, absl::Seconds(60), true));
+  EXPECT_TRUE(schedule.Due(20, absl::Seconds(1), false));
+}
+
+TEST(CheckpointScheduleTest, EpochsAreStoredButNotTooOften) {
+  CheckpointSchedule schedule(std::nullopt, 7, 0, absl::ZeroDuration());
+  EXPECT_FALSE(schedule.Due(7, absl::Seconds(14), true));
+  EXPECT_TRUE(schedule.Due(14, absl::Seconds(15), true));
+  EXPECT_FALSE(schedule.Due(14, absl::Seconds(15), false));
+  EXPECT_FALSE(schedule.Due(15, absl::Seconds(15), true));
+  schedule.Saved(14, absl::Seconds(15));
+  EXPECT_FALSE(schedule.Due(21, absl::Seconds(29), true));
+  EXPECT_TRUE(schedule.Due(28, absl::Seconds(30), true));
+}
+
+TEST(CheckpointScheduleTest, TenMinutesAreTheLimitInAnyCase) {
+  const CheckpointSchedule schedule(1'000, 1'000, 0, absl::ZeroDuration());
+  EXPECT_FALSE(schedule.Due(3, absl::Seconds(599), true));
+  EXPECT_TRUE(schedule.Due(3, absl::Seconds(600), false));
+}
+
+TEST(CheckpointScheduleTest, StopStoresUnlessTheLastOneIsRecent) {
+  CheckpointSchedule schedule(10, 10, 5, absl::ZeroDuration());
+  EXPECT_FALSE(schedule.DueAtStop(5, absl::Seconds(60)));
+  EXPECT_TRUE(schedule.DueAtStop(6, absl::Seconds(1)));
+  schedule.Saved(10, absl::Seconds(10));
+  EXPECT_FALSE(schedule.DueAtStop(12, absl::Seconds(15)));
+  EXPECT_TRUE(schedule.DueAtStop(13, absl::Seconds(16)));
+}
+
+TEST(CheckpointStateTest, StateBelongsToItsConfigAndReference) {
+  const CheckpointIdentity identity = {.config_digest = "c",
+                                       .reference_digest = "r"};
+  const std::string state = WrapState("{\"step\":3}", identity);
+  const auto unwrapped = UnwrapState(state, identity);
+  ASSERT_TRUE(unwrapped.ok()) << unwrapped.status();
+  EXPECT_EQ(*unwrapped, "{\"step\":3}");
+  EXPECT_EQ(ErrorReason(UnwrapState(state, {"other", "r"}).status()),
+            "CHECKPOINT_MISMATCH");
+  EXPECT_EQ(ErrorReason(UnwrapState(state, {"c", "other"}).status()),
+            "CHECKPOINT_MISMATCH");
+  EXPECT_EQ(ErrorReason(UnwrapState("not json", identity).status()),
+            "INVALID_CHECKPOINT");
+}
+
+}  // namespace
+}  // namespace attune::task
