@@ -135,7 +135,6 @@ absl::StatusOr<std::optional<LeasedTask>> LeaseManager::LeaseOldest(
                        .wish = Wish::kContinue,
                        .step = leased->job.step,
                        .total_steps = leased->job.total_steps,
-                       .figures = std::nullopt,
                        .deadline = {}});
         return absl::OkStatus();
       });

@@ -71,7 +71,6 @@ absl::Status LeaseManager::Recover() {
                        .wish = WishOf(state),
                        .step = job.step,
                        .total_steps = job.total_steps,
-                       .figures = std::nullopt,
                        .deadline = {}});
       }
     }
@@ -170,7 +169,6 @@ void LeaseManager::HandBack(const LeasedTask& task) {
            .wish = Wish::kContinue,
            .step = 0,
            .total_steps = 0,
-           .figures = std::nullopt,
            .deadline = {}},
           AttemptEnd::kHandBack, "the task did not reach its worker")
       .IgnoreError();

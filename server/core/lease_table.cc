@@ -94,15 +94,13 @@ void LeaseTable::SetWish(absl::string_view job_id, Wish wish) {
   if (found != leases_.end()) found->second.wish = wish;
 }
 
-void LeaseTable::SetFigures(absl::string_view job_id, int64_t step,
-                            int64_t total_steps, RunningFigures figures) {
+void LeaseTable::SetProgress(absl::string_view job_id, int64_t step,
+                             int64_t total_steps) {
   absl::MutexLock lock(&mutex_);
   const auto found = leases_.find(job_id);
   if (found == leases_.end()) return;
-  Lease& lease = found->second;
-  lease.step = std::max(lease.step, step);
-  if (total_steps > 0) lease.total_steps = total_steps;
-  lease.figures = std::move(figures);
+  found->second.step = std::max(found->second.step, step);
+  if (total_steps > 0) found->second.total_steps = total_steps;
 }
 
 void LeaseTable::Remove(absl::string_view job_id, int32_t attempt) {
@@ -146,15 +144,6 @@ std::vector<std::string> LeaseTable::TakeEndedBackoffs() {
     backoff = backoffs_.erase(backoff);
   }
   return ended;
-}
-
-std::vector<RunningFigures> LeaseTable::Figures() const {
-  absl::MutexLock lock(&mutex_);
-  std::vector<RunningFigures> figures;
-  for (const auto& [job_id, lease] : leases_) {
-    if (lease.figures.has_value()) figures.push_back(*lease.figures);
-  }
-  return figures;
 }
 
 }  // namespace attune::core

@@ -39,13 +39,6 @@ struct LeaseOptions {
 // What a heartbeat answers.
 enum class Wish { kContinue = 1, kPause = 2, kCancel = 3 };
 
-// The last step of a running training job.
-struct RunningFigures {
-  std::string objective;
-  std::optional<double> loss;
-  std::optional<double> pair_accuracy;
-};
-
 struct Lease {
   std::string job_id;
   int32_t attempt = 0;
@@ -55,7 +48,6 @@ struct Lease {
   Wish wish = Wish::kContinue;
   int64_t step = 0;
   int64_t total_steps = 0;
-  std::optional<RunningFigures> figures;
   absl::Duration deadline;  // monotonic; given by the table
 };
 
@@ -93,8 +85,7 @@ class LeaseTable {
 
   // Nothing when the job has no lease.
   void SetWish(absl::string_view job_id, Wish wish);
-  void SetFigures(absl::string_view job_id, int64_t step, int64_t total_steps,
-                  RunningFigures figures);
+  void SetProgress(absl::string_view job_id, int64_t step, int64_t total_steps);
   void Remove(absl::string_view job_id, int32_t attempt);
 
   // Removes and returns the leases whose term is over.
@@ -104,9 +95,6 @@ class LeaseTable {
   // time is over are removed and returned.
   void StartBackoff(absl::string_view job_id, absl::Duration delay);
   std::vector<std::string> TakeEndedBackoffs();
-
-  // Of the leases that have them.
-  std::vector<RunningFigures> Figures() const;
 
  private:
   const Clock& clock_;

@@ -9,7 +9,6 @@
 #include "common/status_macros.h"
 #include "server/core/job_state.h"
 #include "server/core/manifest.h"
-#include "server/core/train_spec.h"
 #include "server/core/version.h"
 
 namespace attune::core {
@@ -72,12 +71,8 @@ absl::Status TaskReports::AddMetrics(absl::string_view token,
     if (total_steps > 0) job.total_steps = total_steps;
     return transaction.jobs().Update(job);
   }));
-  if (const auto* spec = std::get_if<storage::TrainSpec>(&job.spec);
-      spec != nullptr && !rows.empty()) {
-    leases_.SetFigures(job.id, job.step, job.total_steps,
-                       {.objective = ObjectiveName(spec->objective),
-                        .loss = rows.back().loss,
-                        .pair_accuracy = rows.back().pair_accuracy});
+  leases_.SetProgress(job.id, job.step, job.total_steps);
+  if (const auto* spec = std::get_if<storage::TrainSpec>(&job.spec)) {
     metrics_.TrainProgress(new_steps, new_steps * spec->batch_size);
   }
   signals_.Changed(job.id);

@@ -89,9 +89,6 @@ TEST_F(TaskReportsTest, MetricsAndProgressAreStored) {
   EXPECT_EQ((*rows)[3].attempt, 1);
   EXPECT_EQ(metrics_.steps, 10);
   EXPECT_EQ(metrics_.examples, 10 * 512);
-  ASSERT_THAT(table_.Figures(), SizeIs(1));
-  EXPECT_EQ(table_.Figures()[0].objective, "dpo");
-  EXPECT_EQ(table_.Figures()[0].loss, 0.1);
 }
 
 TEST_F(TaskReportsTest, ARepeatedReportAddsNoRow) {
@@ -214,7 +211,7 @@ TEST_F(TaskReportsTest, ACompletedTrainingMakesTheAverageAndTheLastIterate) {
   EXPECT_EQ(average.config.context_length, kContextLength);
   EXPECT_EQ(VersionOf("robust", 2).source, VersionSource::kLastIterate);
   EXPECT_EQ(Events(job.id).back(), "Succeeded, made robust:1, robust:2");
-  EXPECT_THAT(table_.Figures(), IsEmpty());
+  EXPECT_EQ(table_.OfJob(job.id), std::nullopt);
 }
 
 TEST_F(TaskReportsTest, RepeatingACompletionIsAnsweredAsTheFirstTime) {
