@@ -194,9 +194,9 @@ INSTANTIATE_TEST_SUITE_P(
                             static_cast<int64_t>(bytes.size()));
                         m[2].mutable_end()->set_sha256(Sha256Hex(bytes));
                       }},
-        BadStreamCase{"NoExamples", kInvalid, "MALFORMED_STREAM",
+        BadStreamCase{"SizeOfAnotherWorld", kInvalid, "MESSAGE_TOO_LARGE",
                       [](Messages& m) {
-                        m[1].set_chunk(std::string("\xff\xff\xff\xff\xff"));
+                        m[1].set_chunk(std::string("\xff\xff\xff\xff\x7f"));
                       }},
         BadStreamCase{"GoodAndBadRows", kInvalid, "INVALID_EXAMPLES",
                       [](Messages& m) {
