@@ -272,6 +272,7 @@ absl::Status DatasetManager::Delete(absl::string_view name,
         .status();
   }));
   signals_.Moved(moves);
+  if (on_delete_) on_delete_();
   return absl::OkStatus();
 }
 

@@ -2,8 +2,10 @@
 #define ATTUNE_SERVER_CORE_DATASET_MANAGER_H_
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/functional/function_ref.h"
@@ -32,15 +34,18 @@ struct DatasetView {
 class DatasetManager {
  public:
   // The arguments outlive the manager and the uploads that it begins.
+  // `on_delete` is called after a deletion: blobs may have become garbage.
   DatasetManager(storage::StateStore& state, storage::BlobStore& blobs,
                  const Clock& clock, const WorkerRegistry& workers,
-                 LeaseTable& leases, JobSignals& signals)
+                 LeaseTable& leases, JobSignals& signals,
+                 std::function<void()> on_delete = nullptr)
       : state_(state),
         blobs_(blobs),
         clock_(clock),
         workers_(workers),
         leases_(leases),
-        signals_(signals) {}
+        signals_(signals),
+        on_delete_(std::move(on_delete)) {}
 
   // INVALID_ARGUMENT naming name or candidate; ALREADY_EXISTS; the errors of
   // ApplyOnce, also of the calls below.
@@ -95,6 +100,7 @@ class DatasetManager {
   const WorkerRegistry& workers_;
   LeaseTable& leases_;
   JobSignals& signals_;
+  const std::function<void()> on_delete_;
 };
 
 }  // namespace attune::core

@@ -1,6 +1,7 @@
 #include "server/core/router.h"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -63,7 +64,9 @@ Router::Ticket Router::Submit(std::shared_ptr<const ServedVersion> version,
     const auto count = static_cast<int64_t>(inputs.size());
     group->kind = kind;
     group->start = now;
-    group->deadline = now + std::min(timeout, options_.default_deadline);
+    group->deadline =
+        now + (timeout == absl::InfiniteDuration() ? options_.default_deadline
+                                                   : timeout);
     group->done = std::move(done);
     group->remaining = count;
     group->result.dimensions = version->version.config.embedding_size;
@@ -285,16 +288,22 @@ void Router::Finish(InferenceGroup& group, absl::Status status,
   }
 }
 
-void Router::Answer(const InferenceItem& item, const absl::Status& error,
+void Router::Answer(const InferenceItem& item, absl::Status error,
                     const float* values, Completions& completions) {
   InferenceGroup& group = *item.group;
   if (group.finished) return;
+  const int64_t dimensions = group.result.dimensions;
+  if (error.ok() && !std::all_of(values, values + dimensions,
+                                 [](float v) { return std::isfinite(v); })) {
+    error = Error(absl::StatusCode::kInternal, "NON_FINITE_EMBEDDING",
+                  absl::StrCat(VersionName(group.version->version),
+                               " gives NaN or infinite values for this input"));
+  }
   if (error.ok()) {
-    const int64_t dimensions = group.result.dimensions;
     std::copy_n(values, dimensions,
                 group.result.values.begin() + item.index * dimensions);
   }
-  group.result.errors[item.index] = error;
+  group.result.errors[item.index] = std::move(error);
   if (--group.remaining == 0) Finish(group, absl::OkStatus(), completions);
 }
 

@@ -116,8 +116,9 @@ class Router {
   // Ends a group; OK means with its result.
   void Finish(InferenceGroup& group, absl::Status status,
               Completions& completions) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // `values` are read unless the input failed.
-  void Answer(const InferenceItem& item, const absl::Status& error,
+  // `values` are read unless the input failed; it fails when one of them is
+  // not finite.
+  void Answer(const InferenceItem& item, absl::Status error,
               const float* values, Completions& completions)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Retry(InferenceBatch batch, Completions& completions)

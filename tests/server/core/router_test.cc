@@ -1,5 +1,6 @@
 #include "server/core/router.h"
 
+#include <cmath>
 #include <deque>
 #include <memory>
 #include <optional>
@@ -439,6 +440,35 @@ TEST_F(RouterTest, FailedItemDoesNotFailItsNeighbours) {
   EXPECT_THAT((*result)->values, ElementsAre(1, 0, 0, 0, 3, 0, 4, 0));
   EXPECT_TRUE((*result)->errors[0].ok());
   EXPECT_EQ(ErrorReason((*result)->errors[1]), "INVALID_IMAGE");
+}
+
+TEST_F(RouterTest, EmbeddingThatIsNotFiniteFailsItsItem) {
+  FakeLink link;
+  const int64_t session = AddWorker(link);
+  Result& result = NewResult();
+  Submit(base_, Images(4), &result);
+  router_.OnLoadResult(session, "digest-base", absl::OkStatus());
+  BatchAnswer answer;
+  answer.batch_id = link.batches[0].id;
+  answer.embeddings = {1, 0, std::nanf(""), 0, 3, 0, 4, 0};
+  ASSERT_TRUE(router_.OnBatchAnswer(session, answer).ok());
+  EXPECT_THAT((*result)->values, ElementsAre(1, 0, 0, 0, 3, 0, 4, 0));
+  EXPECT_EQ((*result)->errors[1].code(), absl::StatusCode::kInternal);
+  EXPECT_EQ(ErrorReason((*result)->errors[1]), "NON_FINITE_EMBEDDING");
+}
+
+TEST_F(RouterTest, OnlyACallWithoutADeadlineGetsTheDefault) {
+  FakeLink link;
+  AddWorker(link);
+  Result& none = NewResult();
+  Result& longer = NewResult();
+  Submit(base_, Images(1), &none, absl::InfiniteDuration());
+  Submit(base_, Images(1), &longer, absl::Minutes(8));
+  timers_.Advance(absl::Minutes(5));
+  EXPECT_TRUE(none.has_value());
+  EXPECT_FALSE(longer.has_value());
+  timers_.Advance(absl::Minutes(3));
+  EXPECT_TRUE(longer.has_value());
 }
 
 TEST_F(RouterTest, AnswerOfTheWrongSizeIsRefused) {
