@@ -1,10 +1,13 @@
 #include "worker/model/clip.h"
 
 #include <ATen/Functions.h>
+#include <ATen/TensorOperators.h>
 
 #include <array>
 #include <cmath>
 #include <functional>
+#include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -163,6 +166,10 @@ at::Tensor EncodeImages(const ClipConfig& config, const Tensors& tensors,
                         const EncodeOptions& options) {
   const int64_t batch = pixels.size(0);
   const int64_t width = config.vision_width;
+  if (batch == 0) {
+    return at::empty({0, config.embedding_size},
+                     tensors.at("visual.proj").options());
+  }
   const at::Tensor& weight = tensors.at("visual.conv1.weight");
   const at::Tensor patches =
       at::matmul(Patches(config, pixels, weight.scalar_type()),

@@ -266,10 +266,12 @@ TEST_P(ClipTest, FrozenTensorsGetNoGradient) {
   EXPECT_FALSE(EncodeTexts(config_, tensors_, Pack()).requires_grad());
 }
 
-TEST_P(ClipTest, NoTextsGiveNoRows) {
-  const at::Tensor none =
-      EncodeTexts(config_, tensors_, *PackTexts({}, config_));
-  EXPECT_EQ(none.sizes(), at::IntArrayRef({0, config_.embedding_size}));
+TEST_P(ClipTest, NothingGivesNoRows) {
+  const std::vector<int64_t> none = {0, config_.embedding_size};
+  EXPECT_EQ(EncodeTexts(config_, tensors_, *PackTexts({}, config_)).sizes(),
+            none);
+  EXPECT_EQ(EncodeImages(config_, tensors_, RandomPixels(config_, 0)).sizes(),
+            none);
 }
 
 TEST(NormalisedTest, RowsHaveLengthOne) {
