@@ -1,4 +1,6 @@
 #include <memory>
+#include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -53,7 +55,9 @@ absl::Status List(CommandContext& context) {
   return absl::OkStatus();
 }
 
-void PrintSpec(const v1::TrainSpec& spec, std::ostream& out) {
+using Fields = std::vector<std::pair<std::string, std::string>>;
+
+void AddSpec(const v1::TrainSpec& spec, Fields* fields) {
   std::string objective;
   if (spec.has_infonce()) {
     objective = absl::StrCat("infonce, kl-weight ", spec.infonce().kl_weight());
@@ -63,27 +67,26 @@ void PrintSpec(const v1::TrainSpec& spec, std::ostream& out) {
                              spec.dpo().label_smoothing());
   }
   const v1::Optimizer& optimizer = spec.optimizer();
-  PrintFields(
+  const bool adamw = optimizer.kind() == v1::Optimizer::KIND_ADAMW;
+  const bool constant =
+      optimizer.schedule() == v1::Optimizer::SCHEDULE_CONSTANT;
+  fields->insert(
+      fields->end(),
       {{"Dataset", spec.dataset()},
        {"From", spec.base()},
        {"Output model", spec.output_model()},
        {"Objective", objective},
-       {"Optimizer",
-        absl::StrCat(
-            optimizer.kind() == v1::Optimizer::KIND_ADAMW ? "adamw" : "adamax",
-            ", learning-rate ", optimizer.learning_rate(), ", weight-decay ",
-            optimizer.weight_decay(), ", warmup-ratio ",
-            optimizer.warmup_ratio(), ", ",
-            optimizer.schedule() == v1::Optimizer::SCHEDULE_CONSTANT
-                ? "constant"
-                : "cosine")},
+       {"Optimizer", absl::StrCat(adamw ? "adamw" : "adamax",
+                                  ", learning-rate ", optimizer.learning_rate(),
+                                  ", weight-decay ", optimizer.weight_decay(),
+                                  ", warmup-ratio ", optimizer.warmup_ratio(),
+                                  ", ", constant ? "constant" : "cosine")},
        {"Length", spec.has_steps() ? absl::StrCat(spec.steps(), " steps")
                                    : absl::StrCat(spec.epochs(), " epochs")},
        {"Batch size", absl::StrCat(spec.batch_size())},
        {"Seed", absl::StrCat(spec.seed())},
        {"Average", spec.average() ? "yes" : "no"},
-       {"Eval dataset", spec.eval_dataset()}},
-      out);
+       {"Eval dataset", spec.eval_dataset()}});
 }
 
 absl::Status Show(CommandContext& context, const std::string& id) {
@@ -94,25 +97,25 @@ absl::Status Show(CommandContext& context, const std::string& id) {
     context.PrintJson(job);
     return absl::OkStatus();
   }
-  PrintFields({{"Job", job.id()},
-               {"State", StateName(job)},
-               {"Note", job.status_message()},
-               {"Step", Progress(job)},
-               {"Attempts", absl::StrCat(job.attempt(), " (",
-                                         job.failure_count(), " failed)")},
-               {"Worker", job.worker_id()},
-               {"Created", FormatTime(job.create_time())},
-               {"Started", FormatTime(job.start_time())},
-               {"Ended", FormatTime(job.end_time())},
-               {"Made", absl::StrJoin(job.output_versions(), ", ")}},
-              context.out());
-  if (job.has_train()) PrintSpec(job.train(), context.out());
-  if (job.has_evaluate()) {
-    PrintFields({{"Dataset", job.evaluate().dataset()},
-                 {"Model", job.evaluate().model()},
-                 {"Against", job.evaluate().against()}},
-                context.out());
+  Fields fields = {{"Job", job.id()},
+                   {"State", StateName(job)},
+                   {"Note", job.status_message()},
+                   {"Step", Progress(job)},
+                   {"Attempts", absl::StrCat(job.attempt(), " (",
+                                             job.failure_count(), " failed)")},
+                   {"Worker", job.worker_id()},
+                   {"Created", FormatTime(job.create_time())},
+                   {"Started", FormatTime(job.start_time())},
+                   {"Ended", FormatTime(job.end_time())},
+                   {"Made", absl::StrJoin(job.output_versions(), ", ")}};
+  if (job.has_train()) {
+    AddSpec(job.train(), &fields);
+  } else {
+    fields.insert(fields.end(), {{"Dataset", job.evaluate().dataset()},
+                                 {"Model", job.evaluate().model()},
+                                 {"Against", job.evaluate().against()}});
   }
+  PrintFields(fields, context.out());
   return absl::OkStatus();
 }
 

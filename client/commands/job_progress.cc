@@ -1,8 +1,10 @@
 #include "client/commands/job_progress.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "client/commands/cli.h"
 #include "client/commands/table.h"
@@ -24,35 +26,41 @@ std::string DescribeRow(const v1::MetricRow& row, int64_t total_steps,
                         bool preference_job) {
   std::string text = absl::StrCat("step ", row.step());
   if (total_steps > 0) absl::StrAppend(&text, "/", total_steps);
-  const auto add = [&](bool present, absl::string_view name, double value) {
-    if (present) absl::StrAppend(&text, "  ", name, " ", FormatNumber(value));
-  };
-  add(row.has_loss(), "loss", row.loss());
-  add(row.has_margin(), "margin", row.margin());
-  add(row.has_pair_accuracy(), "accuracy", row.pair_accuracy());
+  // Fixed digits, so that the columns stay where they are.
+  if (row.has_loss()) absl::StrAppendFormat(&text, "  loss %.4f", row.loss());
+  if (row.has_margin()) {
+    // Not "-0.0000" for the rounding errors of the first step.
+    const double margin = std::abs(row.margin()) < 5e-5 ? 0 : row.margin();
+    absl::StrAppendFormat(&text, "  margin %.4f", margin);
+  }
+  if (row.has_pair_accuracy()) {
+    absl::StrAppendFormat(&text, "  accuracy %.3f", row.pair_accuracy());
+  }
   if (row.has_examples_per_second()) {
-    absl::StrAppend(&text, "  ", FormatNumber(row.examples_per_second()),
-                    preference_job ? " pairs/s" : " images/s");
+    absl::StrAppendFormat(&text, "  %.0f %s", row.examples_per_second(),
+                          preference_job ? "pairs/s" : "images/s");
   }
   return text;
 }
 
 void JobProgress::AddTime(const v1::MetricRow& row) {
   const absl::Time time = FromProtoTimestamp(row.time());
-  // Another attempt begins again at its checkpoint.
-  if (!times_.empty() && row.step() <= times_.back().first) times_.clear();
+  // Another attempt goes on from a checkpoint, after a pause.
+  if (row.attempt() != attempt_) times_.clear();
+  attempt_ = row.attempt();
   times_.emplace_back(row.step(), time);
   if (times_.size() > kSpeedWindow) times_.pop_front();
 }
 
 std::string JobProgress::TimeLeft(int64_t total_steps) const {
-  if (times_.size() < 2 || total_steps == 0) return "";
+  if (times_.size() < 2) return "";
   const auto& [first_step, first_time] = times_.front();
   const auto& [last_step, last_time] = times_.back();
+  if (last_step >= total_steps) return "";
   const absl::Duration step =
       (last_time - first_time) / (last_step - first_step);
-  const absl::Duration left = absl::Ceil(
-      std::max<int64_t>(0, total_steps - last_step) * step, absl::Seconds(1));
+  const absl::Duration left =
+      absl::Ceil((total_steps - last_step) * step, absl::Seconds(1));
   return absl::StrCat("  ", absl::FormatDuration(left), " left");
 }
 
@@ -82,7 +90,9 @@ void JobProgress::ShowRow(const v1::Job& job, const v1::MetricRow& row) {
   }
   if (row.step() < next_line_step_ && row.step() != total) return;
   line_.Print(text);
-  next_line_step_ = row.step() + std::max<int64_t>(1, total / kPlainLines);
+  next_line_step_ =
+      row.step() +
+      std::max<int64_t>(1, (total + kPlainLines - 1) / kPlainLines);
 }
 
 void JobProgress::Update(const v1::WatchJobResponse& message) {
@@ -92,9 +102,7 @@ void JobProgress::Update(const v1::WatchJobResponse& message) {
     line_.Print(absl::StrCat("  ", event.message()));
   }
   for (const v1::MetricRow& row : message.metrics()) {
-    if (!times_.empty() && row.step() < times_.back().first) {
-      next_line_step_ = 0;
-    }
+    if (row.attempt() != attempt_) next_line_step_ = 0;
     AddTime(row);
     if (!line_.terminal()) ShowRow(job, row);
   }

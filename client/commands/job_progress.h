@@ -31,14 +31,15 @@ class JobProgress {
 
   ProgressLine& line_;
   std::string state_;
-  // The last steps and their times, by the server's clock.
+  int32_t attempt_ = 0;
+  // The attempt's last steps and their times, by the server's clock.
   std::deque<std::pair<int64_t, absl::Time>> times_;
   // Step from which on the next plain line is due.
   int64_t next_line_step_ = 0;
 };
 
-// "step 45/1000  loss 0.53  margin 0.41  1234 pairs/s", without what the row
-// does not have; `total_steps` 0 for unknown.
+// "step 45/1000  loss 0.5312  margin 0.4102  1234 pairs/s", without what the
+// row does not have; `total_steps` 0 for unknown.
 std::string DescribeRow(const v1::MetricRow& row, int64_t total_steps,
                         bool preference_job);
 

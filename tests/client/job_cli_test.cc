@@ -79,7 +79,7 @@ TEST_F(JobCliTest, AWatchedJobThatSucceedsNamesItsVersions) {
   EXPECT_EQ(Run(arguments), kExitDone);
   EXPECT_EQ(out_.str(),
             "job-1 SUCCEEDED\n"
-            "step 10/10  loss 0.25\n"
+            "step 10/10  loss 0.2500\n"
             "job-1 made robust:1\n");
 }
 
@@ -140,7 +140,7 @@ TEST_F(JobCliTest, ListShowAndCancel) {
   EXPECT_EQ(Run({"job", "list"}), kExitDone);
   EXPECT_THAT(out_.str(), HasSubstr("job-1  QUEUED  dpo"));
   EXPECT_EQ(Run({"job", "show", "job-1"}), kExitDone);
-  EXPECT_THAT(out_.str(), HasSubstr("State:     QUEUED\n"));
+  EXPECT_THAT(out_.str(), HasSubstr("State:       QUEUED\n"));
   EXPECT_EQ(Run({"job", "cancel", "job-1"}), kExitDone);
   EXPECT_EQ(out_.str(), "job-1 CANCELLED\n");
 }
