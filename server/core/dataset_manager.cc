@@ -22,10 +22,21 @@ using storage::JobState;
 using storage::StateTransaction;
 
 constexpr size_t kMaxCandidates = 10'000;
+// They travel with every answer about their dataset.
+constexpr size_t kMaxCandidateBytes = size_t{2} << 20;
+
+size_t TotalBytes(const std::vector<std::string>& texts) {
+  size_t bytes = 0;
+  for (const std::string& text : texts) bytes += text.size();
+  return bytes;
+}
 
 absl::Status CheckCandidates(const std::vector<std::string>& candidates) {
   if (candidates.size() > kMaxCandidates) {
     return InvalidField("candidates", "must be at most 10,000");
+  }
+  if (TotalBytes(candidates) > kMaxCandidateBytes) {
+    return InvalidField("candidates", "must have at most 2 MiB in all");
   }
   absl::flat_hash_set<absl::string_view> seen;
   for (size_t i = 0; i < candidates.size(); ++i) {
@@ -51,15 +62,20 @@ absl::Status FillCandidates(StateTransaction& transaction, Dataset& dataset) {
   ATTUNE_ASSIGN_OR_RETURN(
       dataset.candidates,
       transaction.datasets().DistinctTexts(dataset.name, kMaxCandidates + 1));
-  if (dataset.candidates.size() <= kMaxCandidates) return absl::OkStatus();
+  if (dataset.candidates.size() <= kMaxCandidates &&
+      TotalBytes(dataset.candidates) <= kMaxCandidateBytes) {
+    return absl::OkStatus();
+  }
   dataset.candidates.clear();
   if (dataset.counts.pair + dataset.counts.labelled == 0) {
     return absl::OkStatus();
   }
-  return Error(absl::StatusCode::kFailedPrecondition, "TOO_MANY_CANDIDATES",
-               absl::StrCat("the examples of '", dataset.name,
-                            "' have more than 10,000 distinct texts: name the "
-                            "candidates when the dataset is created"));
+  return Error(
+      absl::StatusCode::kFailedPrecondition, "TOO_MANY_CANDIDATES",
+      absl::StrCat("the examples of '", dataset.name,
+                   "' have more than 10,000 distinct texts, or 2 MiB of "
+                   "them: name the candidates when the dataset is "
+                   "created"));
 }
 
 // The validation of the dataset that has not ended, if any.

@@ -100,7 +100,10 @@ absl::StatusOr<int64_t> DatasetUpload::Commit(const RequestKey& key) {
     return Error(absl::StatusCode::kInvalidArgument, "EMPTY_UPLOAD",
                  "the upload has no examples");
   }
-  if (!committed_) ATTUNE_RETURN_IF_ERROR(StoreImages());
+  if (!committed_) {
+    ATTUNE_RETURN_IF_ERROR(StoreImages());
+    ATTUNE_RETURN_IF_ERROR(AwaitImages());
+  }
   std::string result;
   ATTUNE_RETURN_IF_ERROR(
       state_.Write([&](StateTransaction& transaction) -> absl::Status {
@@ -212,13 +215,23 @@ absl::Status DatasetUpload::RefusedRows() const {
 }
 
 absl::Status DatasetUpload::StoreImages() {
-  std::vector<storage::BlobView> views;
-  views.reserve(images_.size());
-  for (const auto& [digest, image] : images_) views.push_back({digest, image});
-  ATTUNE_RETURN_IF_ERROR(blobs_.Put(views));
+  ATTUNE_RETURN_IF_ERROR(AwaitImages());
+  storing_ = std::async(std::launch::async,
+                        [&blobs = blobs_, images = std::move(images_)] {
+                          std::vector<storage::BlobView> views;
+                          views.reserve(images.size());
+                          for (const auto& [digest, image] : images) {
+                            views.push_back({digest, image});
+                          }
+                          return blobs.Put(views);
+                        });
   images_.clear();
   images_bytes_ = 0;
   return absl::OkStatus();
+}
+
+absl::Status DatasetUpload::AwaitImages() {
+  return storing_.valid() ? storing_.get() : absl::OkStatus();
 }
 
 }  // namespace attune::core

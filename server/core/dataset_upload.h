@@ -2,6 +2,7 @@
 #define ATTUNE_SERVER_CORE_DATASET_UPLOAD_H_
 
 #include <cstdint>
+#include <future>
 #include <string>
 #include <utility>
 #include <vector>
@@ -30,7 +31,7 @@ struct ExampleInput {
 };
 
 // One upload: pictures are stored as they come, rows in one transaction at the
-// end, so that it commits whole or not at all. Holds at most a batch of
+// end, so that it commits whole or not at all. Holds at most two batches of
 // pictures and the rows. Not thread-safe; blocks on the disk. Abandoned, with
 // pictures that are collected later, when it is destroyed before Commit.
 class DatasetUpload {
@@ -73,7 +74,10 @@ class DatasetUpload {
                          absl::string_view claimed_digest);
   void AddImage(const std::string& digest, std::string image);
   absl::Status RefusedRows() const;
+  // Begins to store the pictures so far, on a thread of its own, once the batch
+  // before is stored: the next ones arrive meanwhile.
   absl::Status StoreImages();
+  absl::Status AwaitImages();
 
   storage::StateStore& state_;
   storage::BlobStore& blobs_;
@@ -91,6 +95,8 @@ class DatasetUpload {
   // Pictures that are not stored yet, with their digests.
   std::vector<std::pair<std::string, std::string>> images_;
   size_t images_bytes_ = 0;
+  // The batch that is being stored; waited for at the end.
+  std::future<absl::Status> storing_;
 };
 
 }  // namespace attune::core

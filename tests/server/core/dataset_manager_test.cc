@@ -158,6 +158,17 @@ TEST_F(DatasetManagerTest, CandidatesMustBeDistinctGoodTextsAndNotTooMany) {
   for (int i = 0; i < 10'001; ++i) many.push_back(absl::StrCat(i));
   EXPECT_THAT(datasets_->Create("d", many, {}),
               HasError(kInvalid, "INVALID_FIELD"));
+  EXPECT_THAT(
+      datasets_->Create(
+          "d", std::vector<std::string>(many.begin(), many.begin() + 2), {}),
+      IsOk());
+  ASSERT_THAT(datasets_->Delete("d", {}), IsOk());
+  std::vector<std::string> large;
+  for (int i = 0; i < 300; ++i) {
+    large.push_back(absl::StrCat(i, std::string(8'000, 'a')));
+  }
+  EXPECT_THAT(datasets_->Create("d", large, {}),
+              HasError(kInvalid, "INVALID_FIELD"));
   EXPECT_EQ(Everything(), before);
   many.pop_back();
   EXPECT_THAT(datasets_->Create("d", many, {}), IsOk());
@@ -289,6 +300,26 @@ TEST_F(DatasetManagerTest, AnEmptyDatasetCannotBeSealed) {
   EXPECT_THAT(datasets_->Seal("d", {}),
               HasError(kPrecondition, "EMPTY_DATASET"));
   EXPECT_EQ(Everything(), before);
+}
+
+TEST_F(DatasetManagerTest, TooManyTextsNeedNamedCandidates) {
+  std::vector<ExampleInput> examples = {Labelled("l", "a dog")};
+  for (int i = 0; i < 10'000; ++i) {
+    examples.push_back(Caption("c", absl::StrCat("caption ", i)));
+  }
+  ASSERT_THAT(datasets_->Create("d", {}, {}), IsOk());
+  ASSERT_THAT(Upload("d", examples), IsOk());
+  const std::string before = Everything();
+  EXPECT_THAT(datasets_->Seal("d", {}),
+              HasError(kPrecondition, "TOO_MANY_CANDIDATES"));
+  EXPECT_EQ(Everything(), before);
+  // Captions alone match within a batch and need no list.
+  ASSERT_THAT(datasets_->Create("captions", {}, {}), IsOk());
+  examples[0] = Caption("c", "one more");
+  ASSERT_THAT(Upload("captions", examples), IsOk());
+  const auto view = datasets_->Seal("captions", {});
+  ASSERT_THAT(view, IsOk());
+  EXPECT_THAT(view->dataset.candidates, IsEmpty());
 }
 
 TEST_F(DatasetManagerTest, UnknownDatasetsAreNotFound) {
