@@ -138,9 +138,9 @@ absl::Status Demo::Align(const std::string& dataset, const std::string& base,
   spec.set_base(base);
   spec.set_output_model(output);
   spec.mutable_dpo()->set_beta(1);
-  spec.mutable_dpo()->set_kl_weight(1);
+  spec.mutable_dpo()->set_kl_weight(0.3);
   spec.mutable_optimizer()->set_kind(v1::Optimizer::KIND_ADAMAX);
-  spec.mutable_optimizer()->set_learning_rate(1e-3);
+  spec.mutable_optimizer()->set_learning_rate(2e-3);
   spec.mutable_optimizer()->set_warmup_ratio(0.1);
   spec.set_epochs(static_cast<int32_t>(options_.align_epochs));
   spec.set_batch_size(kPairBatch);

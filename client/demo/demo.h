@@ -24,7 +24,7 @@ struct DemoOptions {
   int64_t pretrain_pictures = 24'000;
   int64_t pretrain_steps = 2'000;
   int64_t pairs = 3'072;
-  int64_t align_epochs = 2;
+  int64_t align_epochs = 4;
   // Pictures in each of the four test sets.
   int64_t test_pictures = 600;
 };
