@@ -136,6 +136,7 @@ absl::Status CheckTrainingData(StateTransaction& transaction,
 }
 
 absl::Status CheckEvaluationData(StateTransaction& transaction,
+                                 absl::string_view field,
                                  const Dataset& dataset,
                                  const storage::EvaluateSpec& spec,
                                  int context_length) {
@@ -149,19 +150,17 @@ absl::Status CheckEvaluationData(StateTransaction& transaction,
         continue;
       }
       return TextTooLong(
-          "evaluate.dataset", dataset,
+          field, dataset,
           absl::StrCat("candidate '", candidate, "' in template '", text, "'"),
           context_length);
     }
   }
   if (dataset.counts.caption == 0) return absl::OkStatus();
-  return ForEachExample(transaction, dataset,
-                        [&](const Example& example) -> absl::Status {
-                          if (example.kind != ExampleKind::kCaption)
-                            return absl::OkStatus();
-                          return CheckExample(example, "evaluate.dataset",
-                                              dataset, context_length);
-                        });
+  return ForEachExample(
+      transaction, dataset, [&](const Example& example) -> absl::Status {
+        if (example.kind != ExampleKind::kCaption) return absl::OkStatus();
+        return CheckExample(example, field, dataset, context_length);
+      });
 }
 
 }  // namespace attune::core

@@ -25,8 +25,9 @@ absl::Status CheckTrainingData(storage::StateTransaction& transaction,
                                int context_length);
 
 // TEXT_TOO_LONG as above, for candidates in every template and for captions,
-// unless spec.truncate.
+// unless spec.truncate. `field` names the dataset in the request.
 absl::Status CheckEvaluationData(storage::StateTransaction& transaction,
+                                 absl::string_view field,
                                  const storage::Dataset& dataset,
                                  const storage::EvaluateSpec& spec,
                                  int context_length);

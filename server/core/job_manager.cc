@@ -45,7 +45,8 @@ absl::StatusOr<Job> JobManager::CreateTrain(const TrainRequest& request,
             const Dataset eval_dataset,
             GetSealedDataset(transaction, spec.eval_dataset));
         inputs.push_back(eval_dataset.digest);
-        return CheckEvaluationData(transaction, eval_dataset,
+        return CheckEvaluationData(transaction, "train.eval_dataset",
+                                   eval_dataset,
                                    {.dataset = spec.eval_dataset,
                                     .model = spec.base,
                                     .against = "",
@@ -71,8 +72,9 @@ absl::StatusOr<Job> JobManager::CreateEvaluate(const EvaluateRequest& request,
         spec.model = VersionName(model);
         ATTUNE_ASSIGN_OR_RETURN(const Dataset dataset,
                                 GetSealedDataset(transaction, spec.dataset));
-        ATTUNE_RETURN_IF_ERROR(CheckEvaluationData(
-            transaction, dataset, spec, model.config.context_length));
+        ATTUNE_RETURN_IF_ERROR(
+            CheckEvaluationData(transaction, "evaluate.dataset", dataset, spec,
+                                model.config.context_length));
         inputs = {dataset.digest, model.digest};
         if (spec.against.empty()) spec.against = model.base;
         if (spec.against.empty()) return absl::OkStatus();
@@ -86,8 +88,8 @@ absl::StatusOr<Job> JobManager::CreateEvaluate(const EvaluateRequest& request,
         ATTUNE_RETURN_IF_ERROR(against.status());
         spec.against = VersionName(*against);
         inputs.push_back(against->digest);
-        return CheckEvaluationData(transaction, dataset, spec,
-                                   against->config.context_length);
+        return CheckEvaluationData(transaction, "evaluate.dataset", dataset,
+                                   spec, against->config.context_length);
       }));
   return CreateOnce(std::move(spec), inputs, key);
 }

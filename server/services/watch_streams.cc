@@ -53,19 +53,13 @@ absl::StatusOr<core::WatchPosition> DecodeCursor(const std::string& job,
 class WatchStream final
     : public grpc::ServerWriteReactor<v1::WatchJobResponse> {
  public:
-  WatchStream(WatchStreams& owner, const v1::WatchJobRequest& request)
+  WatchStream(WatchStreams& owner, std::string id, core::WatchPosition position)
       : owner_(owner),
         timer_(owner.environment_, kWatchJob),
-        id_(request.id()),
-        cursor_(request.cursor()) {}
+        id_(std::move(id)),
+        position_(position) {}
 
-  void Start(absl::Status admitted) {
-    if (admitted.ok()) {
-      absl::StatusOr<core::WatchPosition> position = DecodeCursor(id_, cursor_);
-      if (position.ok()) position_ = *position;
-      admitted = position.status();
-    }
-    if (!admitted.ok()) return End(admitted);
+  void Start() {
     // Before the first read, so that no change falls between the two.
     watch_ = owner_.signals_.Watch(id_, [this] { Changed(); });
     Changed();
@@ -81,6 +75,9 @@ class WatchStream final
     }
     Submit();
   }
+
+  // Ends a call that was not started.
+  void Refuse(const absl::Status& status) { End(status); }
 
   // Ends the call as soon as it is idle.
   void Close(absl::Status status) {
@@ -179,7 +176,6 @@ class WatchStream final
   WatchStreams& owner_;
   CallTimer timer_;
   const std::string id_;
-  const std::string cursor_;
   int64_t watch_ = 0;
 
   absl::Mutex mutex_;
@@ -197,15 +193,24 @@ class WatchStream final
 
 grpc::ServerWriteReactor<v1::WatchJobResponse>* WatchStreams::Begin(
     grpc::CallbackServerContext* context, const v1::WatchJobRequest* request) {
-  auto* stream = new WatchStream(*this, *request);
+  const absl::StatusOr<core::WatchPosition> position =
+      DecodeCursor(request->id(), request->cursor());
+  auto* stream = new WatchStream(*this, request->id(),
+                                 position.value_or(core::WatchPosition()));
   absl::Status admitted = AdmitCall(environment_, *context,
                                     request->ByteSizeLong(), kMaxUnaryBytes);
+  admitted.Update(position.status());
   {
     absl::MutexLock lock(&mutex_);
-    if (closed_) admitted = DrainingError();
-    streams_.insert(stream);
+    if (closed_) admitted.Update(DrainingError());
+    // CloseAll ends those that it finds: a refused one must not be among them.
+    if (admitted.ok()) streams_.insert(stream);
   }
-  stream->Start(admitted);
+  if (admitted.ok()) {
+    stream->Start();
+  } else {
+    stream->Refuse(admitted);
+  }
   return stream;
 }
 

@@ -203,6 +203,17 @@ TEST_F(JobManagerTest, ATemplateThatMakesATextTooLongIsRefused) {
   EXPECT_EQ(Everything(), before);
 }
 
+TEST_F(JobManagerTest, TheDatasetToEvaluateOnIsCheckedToo) {
+  AddBase();
+  MakePreferences();
+  MakeSealed("long", {Caption("c", kLongText)});
+  TrainRequest request = DpoOnRta();
+  request.eval_dataset = "long";
+  const absl::Status status = Refused(request);
+  EXPECT_THAT(status, HasError(kInvalid, "TEXT_TOO_LONG"));
+  EXPECT_EQ(ErrorFields(status)[0].field, "train.eval_dataset");
+}
+
 TEST_F(JobManagerTest, ARepeatedCreateGivesTheFirstJob) {
   AddBase();
   MakePreferences();
