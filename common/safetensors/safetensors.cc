@@ -55,43 +55,69 @@ bool LooksLikePyTorch(absl::string_view bytes) {
           bytes[1] <= 5);
 }
 
-// Parses strictly: nlohmann's parser keeps the last of two equal keys, and a
-// file that means two things must mean neither.
-absl::StatusOr<Json> ParseStrictly(absl::string_view text) {
-  absl::Status problem;
-  std::vector<std::set<std::string>> keys;
-  const auto check = [&](int depth, Json::parse_event_t event, Json& value) {
-    // What was found wrong is not worth keeping.
-    if (!problem.ok()) return false;
-    switch (event) {
-      case Json::parse_event_t::object_start:
-        keys.emplace_back();
-        break;
-      case Json::parse_event_t::object_end:
-        keys.pop_back();
-        break;
-      case Json::parse_event_t::key:
-        if (!keys.back().insert(value.get<std::string>()).second) {
-          problem.Update(Invalid(
-              absl::StrCat("the header has the key ",
-                           Printable(value.get<std::string>()), " twice")));
-        }
-        break;
-      default:
-        break;
-    }
-    if (depth > kMaxDepth) {
-      problem.Update(Invalid("the header is nested too deeply"));
-    }
-    return problem.ok();
-  };
-  Json json = Json::parse(text.begin(), text.end(), check,
-                          /*allow_exceptions=*/false);
-  if (!problem.ok()) return problem;
-  if (json.is_discarded() || !json.is_object()) {
-    return Invalid("the header is not a JSON object");
+// Walks through the text and stops at what a header must not have: a key
+// twice (nlohmann's parser keeps the last one, and a file that means two
+// things must mean neither) and deep nesting.
+class StrictnessCheck : public nlohmann::json_sax<Json> {
+ public:
+  // OK when the text is not JSON at all, which the parser then says.
+  const absl::Status& problem() const { return problem_; }
+
+  bool start_object(size_t) override {
+    keys_.emplace_back();
+    return Enter();
   }
-  return json;
+  bool end_object() override {
+    keys_.pop_back();
+    return Leave();
+  }
+  bool start_array(size_t) override { return Enter(); }
+  bool end_array() override { return Leave(); }
+  bool key(std::string& name) override {
+    if (keys_.back().insert(name).second) return true;
+    problem_ = Invalid(
+        absl::StrCat("the header has the key ", Printable(name), " twice"));
+    return false;
+  }
+  bool null() override { return true; }
+  bool boolean(bool) override { return true; }
+  bool number_integer(int64_t) override { return true; }
+  bool number_unsigned(uint64_t) override { return true; }
+  bool number_float(double, const std::string&) override { return true; }
+  bool string(std::string&) override { return true; }
+  bool binary(Json::binary_t&) override { return true; }
+  bool parse_error(size_t, const std::string&,
+                   const Json::exception&) override {
+    return false;
+  }
+
+ private:
+  bool Enter() {
+    if (++depth_ <= kMaxDepth) return true;
+    problem_ = Invalid("the header is nested too deeply");
+    return false;
+  }
+  bool Leave() {
+    --depth_;
+    return true;
+  }
+
+  absl::Status problem_;
+  int depth_ = 0;
+  // Of each object that is open.
+  std::vector<std::set<std::string>> keys_;
+};
+
+// In two passes: nlohmann's parser with a callback takes time that grows with
+// the square of the number of keys.
+absl::StatusOr<Json> ParseStrictly(absl::string_view text) {
+  StrictnessCheck check;
+  const bool valid = Json::sax_parse(text.begin(), text.end(), &check);
+  if (!check.problem().ok()) return check.problem();
+  if (!valid) return Invalid("the header is not a JSON object");
+  // What is JSON and begins with a brace is an object.
+  return Json::parse(text.begin(), text.end(), nullptr,
+                     /*allow_exceptions=*/false);
 }
 
 absl::StatusOr<int64_t> ReadInteger(const Json& json) {

@@ -85,6 +85,21 @@ TEST(HeaderTest, ReadsWhatItWrites) {
                            TensorInfo{"m", DataType::kFloat32, {}, 8, 12}));
 }
 
+// As long as a header may be; time must not grow with the square of that.
+TEST(HeaderTest, ReadsAHundredThousandTensors) {
+  constexpr int kCount = 100'000;
+  std::vector<TensorInfo> tensors;
+  for (int i = 0; i < kCount; ++i) {
+    tensors.push_back({.name = absl::StrCat("t", i),
+                       .data_type = DataType::kUint8,
+                       .shape = {1}});
+  }
+  const absl::StatusOr<Header> header = ParseHeader(WriteHeader(tensors, {}));
+  ASSERT_TRUE(header.ok()) << header.status();
+  ASSERT_EQ(header->tensors.size(), size_t{kCount});
+  EXPECT_EQ(header->tensors.back().name, absl::StrCat("t", kCount - 1));
+}
+
 TEST(HeaderTest, NoTensorsAreAFileToo) {
   const std::string bytes = WriteHeader({}, {});
   const absl::StatusOr<Header> header =
