@@ -127,7 +127,7 @@ ExitCode ReportEnd(CommandContext& context, const v1::Job& job) {
   const bool cancelled = job.state() == v1::JOB_STATE_CANCELLED;
   std::string message =
       absl::StrCat(job.id(), cancelled ? " was cancelled" : " failed");
-  if (!job.status_message().empty()) {
+  if (!cancelled && !job.status_message().empty()) {
     absl::StrAppend(&message, ": ", job.status_message());
   }
   PrintError(Error(absl::StatusCode::kAborted,

@@ -91,7 +91,7 @@ TEST_F(JobCliTest, AJobThatFailsReturnsThreeAndSaysWhy) {
 }
 
 TEST_F(JobCliTest, AJobThatIsCancelledReturnsThree) {
-  WatchEndsIn(v1::JOB_STATE_CANCELLED);
+  WatchEndsIn(v1::JOB_STATE_CANCELLED, "cancelled");
   EXPECT_EQ(Run({"job", "watch", "job-1"}), kExitJobFailed);
   EXPECT_EQ(err_.str(), "attune: job-1 was cancelled (JOB_CANCELLED)\n");
 }
