@@ -30,10 +30,11 @@ class Inbox {
     absl::MutexLock lock(&mutex_);
     messages_.push_back(std::move(message));
   }
-  // No message comes after this.
+  // The stream has ended: nobody waits for what is here any more.
   void Close() {
     absl::MutexLock lock(&mutex_);
     closed_ = true;
+    messages_.clear();
   }
   // The next message; false when there will be none, or when `timeout` is
   // over without one.
@@ -74,6 +75,8 @@ class ServeLoop::Stream {
         stream_(loop.connection_.worker_stub().Serve(&context_)) {}
 
   absl::Status Run() {
+    // The server counts a worker that says hello as empty.
+    loop_.versions_.Clear();
     v1::ServeRequest hello;
     *hello.mutable_hello() = loop_.options_.hello;
     Write(hello);

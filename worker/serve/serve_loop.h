@@ -31,8 +31,8 @@ class ServeLoop {
             const transport::StopSignal& drain, ServeOptions options);
 
   // Serves until `drain` is signalled: the batch in hand is answered before.
-  // When the stream breaks it opens another, after growing delays; versions
-  // stay loaded meanwhile.
+  // When the stream breaks it drops its versions and opens another, after
+  // growing delays.
   void Run();
 
  private:

@@ -29,6 +29,11 @@ void VersionTable::Unload(const std::string& digest) {
   versions_.erase(digest);
 }
 
+void VersionTable::Clear() {
+  absl::MutexLock lock(&mutex_);
+  versions_.clear();
+}
+
 VersionTable::Loaded VersionTable::Find(const std::string& digest) const {
   absl::MutexLock lock(&mutex_);
   const auto found = versions_.find(digest);

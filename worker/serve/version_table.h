@@ -32,6 +32,7 @@ class VersionTable {
 
   // Its memory is free once nobody uses it.
   void Unload(const std::string& digest);
+  void Clear();
 
   // nullptr when it is not loaded.
   Loaded Find(const std::string& digest) const;

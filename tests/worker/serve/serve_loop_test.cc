@@ -203,7 +203,7 @@ TEST_F(ServeLoopTest, AVersionThatIsNotThereFailsTheBatch) {
   EXPECT_EQ(Answer(9).error().reason(), "MODEL_NOT_LOADED");
 }
 
-TEST_F(ServeLoopTest, ADamagedBlobIsALoadErrorAndTheNextLoadStillWorks) {
+TEST_F(ServeLoopTest, ADamagedBlobIsALoadError) {
   v1::ServeResponse damaged = LoadMessage("a");
   damaged.mutable_load()->mutable_version()->set_digest("damaged");
   const v1::TensorEntry& entry = damaged.load().version().manifest().tensors(0);
@@ -223,6 +223,17 @@ TEST_F(ServeLoopTest, AVersionWithTheSameTensorsFetchesNothing) {
   // One blob a tensor, for the first version only.
   EXPECT_EQ(server_.seen().calls["GetBlobs"],
             static_cast<int>(tensors_.size()));
+}
+
+TEST_F(ServeLoopTest, ANewStreamBeginsWithoutVersions) {
+  Start();
+  server_.PushServe(LoadMessage("a"));
+  ASSERT_TRUE(AwaitLoads(1));
+  const int fetched = server_.seen().calls["GetBlobs"];
+  // The fake server pushes the load again down the new stream.
+  server_.CutServeStreams();
+  ASSERT_TRUE(AwaitLoads(2));
+  EXPECT_EQ(server_.seen().calls["GetBlobs"], 2 * fetched);
 }
 
 TEST_F(ServeLoopTest, OpensAnotherStreamWhenOneBreaksAndSaysHelloAgain) {
