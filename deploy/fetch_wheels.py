@@ -50,15 +50,18 @@ def sha256_of(path):
 def download(requirements, pins, folder):
   """Downloads the wheels and checks each against its pin."""
   say("fetching " + ", ".join(requirements))
+  # pip takes a platform by its exact name, so each one that the wheels carry
+  # is listed: what runs on glibc 2.28.
+  platforms = [f"manylinux_2_{minor}_x86_64" for minor in range(5, 29)]
+  platforms += [f"manylinux{name}_x86_64" for name in ("1", "2010", "2014")]
   command = [
       sys.executable, "-m", "pip", "download", "--quiet", "--no-deps",
       "--disable-pip-version-check", "--only-binary=:all:",
       "--implementation", "cp", "--python-version", "311", "--abi", "cp311",
-      "--abi", "none", "--platform", "manylinux_2_28_x86_64", "--platform",
-      "manylinux_2_25_x86_64", "--platform", "manylinux_2_17_x86_64",
-      "--platform", "manylinux2014_x86_64", "--platform", "any", "--dest",
-      folder, *requirements
+      "--abi", "none", "--dest", folder, *requirements
   ]
+  for platform in [*platforms, "any"]:
+    command += ["--platform", platform]
   subprocess.run(command, check=True)
   by_digest = {sha256_of(path): path for path in pathlib.Path(folder).iterdir()}
   wheels = {}
