@@ -20,7 +20,7 @@ FROM ${BASE}
 COPY --from=build /runtime-packages /tmp/runtime-packages
 RUN apt-get update -qq \
  && DEBIAN_FRONTEND=noninteractive xargs -a /tmp/runtime-packages \
-      apt-get install -qq -y --no-install-recommends fonts-dejavu-core \
+      apt-get install -qq -y --no-install-recommends \
  && rm -rf /var/lib/apt/lists/* /tmp/runtime-packages \
  && useradd --system --uid 10001 --home-dir /data attune \
  && install -d -o attune -g attune /data

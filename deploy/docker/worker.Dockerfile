@@ -1,4 +1,5 @@
-# attune-worker and attune-convert.
+# attune-worker, and the tools that a person uses beside it: attune-convert and
+# attune, with the fonts that `attune demo` draws with.
 #   docker build -f deploy/docker/worker.Dockerfile -t attune-worker .
 #   docker build -f deploy/docker/worker.Dockerfile -t attune-worker-cuda \
 #     --build-arg FLAVOUR=cuda .
@@ -20,9 +21,11 @@ COPY . /src
 WORKDIR /src
 RUN if [ "$FLAVOUR" = cuda ]; then preset=cuda; else preset=release; fi \
  && cmake --preset $preset -DATTUNE_WITH_TESTS=OFF \
- && cmake --build --preset $preset --target attune-worker attune-convert \
+ && cmake --build --preset $preset --target \
+      attune-worker attune-convert attune \
  && mkdir /out \
- && cp build/$preset/bin/attune-worker build/$preset/bin/attune-convert /out/ \
+ && cp build/$preset/bin/attune-worker build/$preset/bin/attune-convert \
+      build/$preset/bin/attune /out/ \
  && strip /out/* \
  && deploy/docker/runtime_packages.sh /out/* >/runtime-packages
 
@@ -30,7 +33,7 @@ FROM ${BASE}
 COPY --from=build /runtime-packages /tmp/runtime-packages
 RUN apt-get update -qq \
  && DEBIAN_FRONTEND=noninteractive xargs -a /tmp/runtime-packages \
-      apt-get install -qq -y --no-install-recommends \
+      apt-get install -qq -y --no-install-recommends fonts-dejavu-core \
  && rm -rf /var/lib/apt/lists/* /tmp/runtime-packages \
  && useradd --system --uid 10002 --create-home --home-dir /home/attune attune
 # Where the binaries' run path points.
