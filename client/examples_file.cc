@@ -129,9 +129,8 @@ absl::StatusOr<v1::Example> ExamplesFile::Read(int64_t index) const {
       [&](const std::string& path) -> absl::StatusOr<std::string> {
     absl::StatusOr<std::string> bytes = ReadFile(path);
     if (bytes.ok()) return bytes;
-    return Error(
-        absl::StatusCode::kNotFound, "FILE_NOT_FOUND",
-        absl::StrCat(path_, ":", row.line, ": cannot read the file ", path));
+    return Error(absl::StatusCode::kNotFound, "FILE_NOT_FOUND",
+                 absl::StrCat(Place(index), ": cannot read the file ", path));
   };
   ATTUNE_ASSIGN_OR_RETURN(*example.mutable_image(), read(row.image_path));
   if (!row.clean_image_path.empty()) {
@@ -139,6 +138,18 @@ absl::StatusOr<v1::Example> ExamplesFile::Read(int64_t index) const {
                             read(row.clean_image_path));
   }
   return example;
+}
+
+const v1::Example& ExamplesFile::example(int64_t index) const {
+  return rows_[static_cast<size_t>(index)].example;
+}
+
+const std::string& ExamplesFile::image_path(int64_t index) const {
+  return rows_[static_cast<size_t>(index)].image_path;
+}
+
+std::string ExamplesFile::Place(int64_t index) const {
+  return absl::StrCat(path_, ":", rows_[static_cast<size_t>(index)].line);
 }
 
 }  // namespace attune::client

@@ -36,6 +36,12 @@ class ExamplesFile {
   // REQUIRES: 0 <= index < size().
   absl::StatusOr<v1::Example> Read(int64_t index) const;
 
+  // The example without its pictures, the path of its picture, and FILE:LINE
+  // of where it stands. REQUIRES: as Read.
+  const v1::Example& example(int64_t index) const;
+  const std::string& image_path(int64_t index) const;
+  std::string Place(int64_t index) const;
+
  private:
   struct Row {
     // Without the pictures.

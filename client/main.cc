@@ -6,6 +6,7 @@
 #include <iostream>
 #include <vector>
 
+#include "client/attack/attack_command.h"
 #include "client/commands/cli.h"
 #include "client/demo/demo_command.h"
 
@@ -30,6 +31,7 @@ int main(int argc, char** argv) {
        .width = TerminalWidth()});
   std::vector<attune::client::AddCommand> commands =
       attune::client::StandardCommands();
+  commands.push_back(attune::client::AddAttackCommand);
   commands.push_back(attune::client::AddDemoCommand);
   return attune::client::RunCli({argv + 1, argv + argc}, commands, context);
 }

@@ -1,45 +1,12 @@
 #include "client/demo/canvas.h"
 
-#include <ft2build.h>
-#include FT_FREETYPE_H
-#include FT_OUTLINE_H
-
 #include <algorithm>
 #include <cmath>
-#include <utility>
 
-#include "common/error.h"
+#include "client/drawing/freetype.h"
 
 namespace attune::client {
 namespace {
-
-// FreeType's coordinates have 6 fractional bits.
-FT_Pos ToFreeType(double pixels) { return std::lround(pixels * 64); }
-
-// FreeType's library object; not thread-safe, so each thread has its own.
-FT_Library Library() {
-  thread_local FT_Library library = [] {
-    FT_Library made = nullptr;
-    FT_Init_FreeType(&made);
-    return made;
-  }();
-  return library;
-}
-
-// How much of each pixel of a side × side picture the outline covers, 0 to
-// 255, row by row from the top.
-std::vector<unsigned char> Coverage(FT_Outline& outline, int side) {
-  std::vector<unsigned char> coverage(static_cast<size_t>(side) * side);
-  FT_Bitmap bitmap = {};
-  bitmap.rows = side;
-  bitmap.width = side;
-  bitmap.pitch = side;
-  bitmap.buffer = coverage.data();
-  bitmap.num_grays = 256;
-  bitmap.pixel_mode = FT_PIXEL_MODE_GRAY;
-  FT_Outline_Get_Bitmap(Library(), &outline, &bitmap);
-  return coverage;
-}
 
 FT_Matrix Rotation(double degrees) {
   const double angle = degrees * M_PI / 180;
@@ -50,35 +17,19 @@ FT_Matrix Rotation(double degrees) {
           fixed(std::sin(angle)), fixed(std::cos(angle))};
 }
 
-}  // namespace
-
-struct Font::Face {
-  FT_Face face = nullptr;
-  ~Face() { FT_Done_Face(face); }
-
-  void SetSize(double size) {
-    FT_Set_Char_Size(face, 0, ToFreeType(size), 72, 72);
-  }
-  // The unhinted outline of a character; owned by the face.
-  FT_GlyphSlot Load(char character) {
-    FT_Load_Char(face, static_cast<unsigned char>(character),
-                 FT_LOAD_NO_HINTING | FT_LOAD_NO_BITMAP);
-    return face->glyph;
-  }
-};
-
-Font::~Font() = default;
-
-absl::StatusOr<std::unique_ptr<Font>> Font::Load(const std::string& path) {
-  FT_Face face = nullptr;
-  if (FT_New_Face(Library(), path.c_str(), 0, &face) != 0) {
-    return NotFound("readable font", path);
-  }
-  std::unique_ptr<Font> font(new Font);
-  font->face_ = std::make_unique<Face>();
-  font->face_->face = face;
-  return font;
+// The outline of a character at the font's size; owned by the face.
+FT_Outline& LoadOutline(FT_Face face, char character) {
+  FT_Load_Char(face, static_cast<unsigned char>(character),
+               FT_LOAD_NO_HINTING | FT_LOAD_NO_BITMAP);
+  return face->glyph->outline;
 }
+
+// The advance of the character loaded last, in pixels.
+double Advance(FT_Face face) {
+  return face->glyph->linearHoriAdvance / 65536.0;
+}
+
+}  // namespace
 
 Canvas::Canvas(int side)
     : side_(side), pixels_(static_cast<size_t>(side) * side) {}
@@ -110,18 +61,17 @@ void Canvas::Fill(const std::vector<Contour>& contours, const Color& color) {
   outline.tags = tags.data();
   outline.contours = ends.data();
   outline.flags = FT_OUTLINE_EVEN_ODD_FILL;
-  Blend(Coverage(outline, side_), color);
+  Blend(OutlineCoverage(outline, side_, side_), color);
 }
 
 Canvas::Extent Canvas::Measure(Font& font, absl::string_view word,
                                double size) {
   Extent extent;
-  font.face_->SetSize(size);
+  const FT_Face face = FaceAtSize(font, size);
   for (char character : word) {
-    const FT_GlyphSlot glyph = font.face_->Load(character);
     FT_BBox box;
-    FT_Outline_Get_CBox(&glyph->outline, &box);
-    extent.width += glyph->linearHoriAdvance / 65536.0;
+    FT_Outline_Get_CBox(&LoadOutline(face, character), &box);
+    extent.width += Advance(face);
     extent.ascent = std::max(extent.ascent, box.yMax / 64.0);
     extent.descent = std::max(extent.descent, -box.yMin / 64.0);
   }
@@ -130,18 +80,17 @@ Canvas::Extent Canvas::Measure(Font& font, absl::string_view word,
 
 void Canvas::DrawWord(Font& font, absl::string_view word, double size,
                       Point origin, double degrees, const Color& color) {
-  font.face_->SetSize(size);
+  const FT_Face face = FaceAtSize(font, size);
   const FT_Matrix rotation = Rotation(degrees);
   double pen = 0;
   for (char character : word) {
-    const FT_GlyphSlot glyph = font.face_->Load(character);
-    FT_Outline& outline = glyph->outline;
+    FT_Outline& outline = LoadOutline(face, character);
     FT_Outline_Translate(&outline, ToFreeType(pen), 0);
     FT_Outline_Transform(&outline, &rotation);
     FT_Outline_Translate(&outline, ToFreeType(origin.x),
                          ToFreeType(side_ - origin.y));
-    pen += glyph->linearHoriAdvance / 65536.0;
-    Blend(Coverage(outline, side_), color);
+    pen += Advance(face);
+    Blend(OutlineCoverage(outline, side_, side_), color);
   }
 }
 

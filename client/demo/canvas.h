@@ -2,12 +2,10 @@
 #define ATTUNE_CLIENT_DEMO_CANVAS_H_
 
 #include <array>
-#include <memory>
-#include <string>
 #include <vector>
 
-#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "client/drawing/font.h"
 #include "common/image/rgb_image.h"
 
 namespace attune::client {
@@ -24,22 +22,6 @@ struct Point {
 // A closed outline; several in one shape are filled by the even-odd rule, so
 // that an inner one makes a hole.
 using Contour = std::vector<Point>;
-
-// A font file. Not thread-safe.
-class Font {
- public:
-  // NOT_FOUND when FreeType cannot read the file.
-  static absl::StatusOr<std::unique_ptr<Font>> Load(const std::string& path);
-  ~Font();
-  Font(const Font&) = delete;
-  Font& operator=(const Font&) = delete;
-
- private:
-  friend class Canvas;
-  Font() = default;
-  struct Face;
-  std::unique_ptr<Face> face_;
-};
 
 // A square picture that shapes and words are drawn on, anti-aliased by
 // FreeType's rasteriser.

@@ -4,7 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
-#include "client/demo/random.h"
+#include "client/drawing/random.h"
 #include "common/image/encode.h"
 #include "common/status_macros.h"
 

@@ -6,8 +6,8 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "client/demo/random.h"
 #include "client/demo/shapes.h"
+#include "client/drawing/random.h"
 #include "common/error.h"
 
 namespace attune::client {

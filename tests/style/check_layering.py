@@ -61,7 +61,7 @@ LIBRARIES = [
     ("icu", r"unicode/"),
     ("codecs", r"jpeglib|png\.h|webp/|jerror"),
     ("simd", r"hwy/"),
-    ("freetype", r"ft2build|freetype/|FT_"),
+    ("freetype", r"ft2build|freetype/|FT_|fontconfig/|raqm\.h"),
 ]
 OURS = re.compile(
     r"(common|storage|server|worker|client|tests)/[\w/]+\.(h|inc)$")

@@ -1,5 +1,5 @@
-#ifndef ATTUNE_CLIENT_DEMO_RANDOM_H_
-#define ATTUNE_CLIENT_DEMO_RANDOM_H_
+#ifndef ATTUNE_CLIENT_DRAWING_RANDOM_H_
+#define ATTUNE_CLIENT_DRAWING_RANDOM_H_
 
 #include <cstdint>
 #include <random>
@@ -29,4 +29,4 @@ uint64_t MixSeed(uint64_t seed, uint64_t index);
 
 }  // namespace attune::client
 
-#endif  // ATTUNE_CLIENT_DEMO_RANDOM_H_
+#endif  // ATTUNE_CLIENT_DRAWING_RANDOM_H_

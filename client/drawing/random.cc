@@ -1,4 +1,4 @@
-#include "client/demo/random.h"
+#include "client/drawing/random.h"
 
 #include <algorithm>
 #include <cmath>
