@@ -76,6 +76,12 @@ absl::StatusOr<v1::Dataset> AttuneClient::CreateDataset(
               std::move(request), options_.call_timeout);
 }
 
+absl::StatusOr<v1::Upload> AttuneClient::GetUpload(
+    v1::GetUploadRequest request) {
+  return Call(*datasets_, &v1::DatasetService::Stub::GetUpload,
+              std::move(request), options_.call_timeout);
+}
+
 absl::StatusOr<v1::Dataset> AttuneClient::SealDataset(
     v1::SealDatasetRequest request) {
   return Call(*datasets_, &v1::DatasetService::Stub::SealDataset,
@@ -176,6 +182,12 @@ absl::StatusOr<v1::ListEvaluationsResponse> AttuneClient::ListEvaluations(
     v1::ListEvaluationsRequest request) {
   return Call(*jobs_, &v1::JobService::Stub::ListEvaluations,
               std::move(request), options_.call_timeout);
+}
+
+absl::StatusOr<v1::Import> AttuneClient::GetImport(
+    v1::GetImportRequest request) {
+  return Call(*models_, &v1::ModelService::Stub::GetImport, std::move(request),
+              options_.call_timeout);
 }
 
 absl::StatusOr<v1::Model> AttuneClient::GetModel(v1::GetModelRequest request) {

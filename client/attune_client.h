@@ -36,8 +36,9 @@ struct ClientOptions {
 // Bytes done of bytes in all, or -1 where the total is not known.
 using TransferProgress = std::function<void(int64_t done, int64_t total)>;
 
-// What is uploaded: `count` examples that can be read more than once, since an
-// upload whose connection broke starts again.
+// What is uploaded: `count` examples that can be read more than once, and are
+// the same each time: an upload whose connection broke goes on where it was
+// cut, and reads those before to know the digest of everything.
 struct ExampleSource {
   int64_t count = 0;
   // The example with this index, from 0, with its image bytes.
@@ -61,11 +62,13 @@ class AttuneClient {
   const ClientOptions& options() const { return options_; }
 
   absl::StatusOr<v1::Dataset> CreateDataset(v1::CreateDatasetRequest request);
-  // Streams the examples in chunks with their SHA-256. An error of `source`
-  // ends the upload, and then nothing is stored.
+  // Streams the examples in chunks with their SHA-256, and after UNAVAILABLE
+  // goes on where the server says. An error of `source` ends the upload, and
+  // then the dataset has not changed.
   absl::StatusOr<v1::UploadExamplesResponse> UploadExamples(
       const std::string& dataset, const ExampleSource& source,
       const TransferProgress& progress = nullptr);
+  absl::StatusOr<v1::Upload> GetUpload(v1::GetUploadRequest request);
   absl::StatusOr<v1::Dataset> SealDataset(v1::SealDatasetRequest request);
   absl::StatusOr<v1::Dataset> GetDataset(v1::GetDatasetRequest request);
   absl::StatusOr<v1::ListDatasetsResponse> ListDatasets(
@@ -107,11 +110,13 @@ class AttuneClient {
   absl::StatusOr<v1::ListEvaluationsResponse> ListEvaluations(
       v1::ListEvaluationsRequest request);
 
-  // Streams the safetensors file at `path` with its SHA-256. NOT_FOUND, reason
+  // Streams the safetensors file at `path` with its SHA-256, and after
+  // UNAVAILABLE goes on where the server says. NOT_FOUND, reason
   // FILE_NOT_FOUND, when it cannot be opened.
   absl::StatusOr<v1::Version> ImportModel(
       const std::string& model, const std::string& path,
       const TransferProgress& progress = nullptr);
+  absl::StatusOr<v1::Import> GetImport(v1::GetImportRequest request);
   absl::StatusOr<v1::Model> GetModel(v1::GetModelRequest request);
   absl::StatusOr<v1::ListModelsResponse> ListModels(
       v1::ListModelsRequest request);
@@ -153,14 +158,12 @@ class AttuneClient {
   // One try of the streaming calls. The messages that WatchOnce receives move
   // `*request`'s cursor and `*job`.
   absl::StatusOr<v1::UploadExamplesResponse> UploadOnce(
-      const std::string& dataset, const std::string& request_id,
+      const v1::UploadExamplesRequest::Header& header,
       const ExampleSource& source, const TransferProgress& progress,
       absl::Time deadline);
-  absl::StatusOr<v1::Version> ImportOnce(const std::string& model,
-                                         const std::string& request_id,
-                                         const std::string& path,
-                                         const TransferProgress& progress,
-                                         absl::Time deadline);
+  absl::StatusOr<v1::Version> ImportOnce(
+      const v1::ImportModelRequest::Header& header, const std::string& path,
+      const TransferProgress& progress, absl::Time deadline);
   absl::Status ExportOnce(
       const v1::Version& version, absl::Time deadline,
       const std::function<absl::Status(absl::string_view)>& write);

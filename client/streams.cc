@@ -1,8 +1,6 @@
-// The streaming calls of AttuneClient.
+// The downloads and watches of AttuneClient.
 
 #include <algorithm>
-#include <filesystem>
-#include <fstream>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -11,57 +9,11 @@
 #include "client/file_writer.h"
 #include "common/digest.h"
 #include "common/error.h"
-#include "common/grpc/channel.h"
 #include "common/grpc/delimited.h"
-#include "common/ids.h"
 #include "common/status_macros.h"
 
 namespace attune::client {
 namespace {
-
-// Sends bytes as chunks of kMaxChunkBytes and remembers their digest.
-template <typename Request>
-class ChunkSender {
- public:
-  explicit ChunkSender(grpc::ClientWriter<Request>& writer) : writer_(writer) {}
-
-  // Sends the full chunks of `*pending` and leaves the rest in it. False when
-  // the server has ended the call.
-  bool SendFull(std::string* pending) {
-    size_t at = 0;
-    bool open = true;
-    for (; open && pending->size() - at >= size_t{kMaxChunkBytes};
-         at += kMaxChunkBytes) {
-      open = Send(pending->data() + at, kMaxChunkBytes);
-    }
-    pending->erase(0, at);
-    return open;
-  }
-
-  // Sends what is left, then the size and digest of everything.
-  void SendEnd(const std::string& rest) {
-    if (!rest.empty() && !Send(rest.data(), rest.size())) return;
-    Request request;
-    request.mutable_end()->set_size_bytes(sent_bytes_);
-    request.mutable_end()->set_sha256(digest_.FinishHex());
-    writer_.WriteLast(request, grpc::WriteOptions());
-  }
-
-  int64_t sent_bytes() const { return sent_bytes_; }
-
- private:
-  bool Send(const char* data, size_t size) {
-    request_.set_chunk(data, size);
-    digest_.Update({data, size});
-    sent_bytes_ += static_cast<int64_t>(size);
-    return writer_.Write(request_);
-  }
-
-  grpc::ClientWriter<Request>& writer_;
-  Request request_;
-  Sha256 digest_;
-  int64_t sent_bytes_ = 0;
-};
 
 // What a download has received, checked against its End message.
 class ReceivedBytes {
@@ -94,50 +46,6 @@ void SetDeadline(grpc::ClientContext& context, absl::Time deadline) {
 }
 
 }  // namespace
-
-absl::StatusOr<v1::UploadExamplesResponse> AttuneClient::UploadOnce(
-    const std::string& dataset, const std::string& request_id,
-    const ExampleSource& source, const TransferProgress& progress,
-    absl::Time deadline) {
-  grpc::ClientContext context;
-  SetDeadline(context, deadline);
-  v1::UploadExamplesResponse response;
-  auto writer = datasets_->UploadExamples(&context, &response);
-  v1::UploadExamplesRequest header;
-  header.mutable_header()->set_dataset(dataset);
-  header.mutable_header()->set_request_id(request_id);
-  bool open = writer->Write(header);
-  ChunkSender<v1::UploadExamplesRequest> sender(*writer);
-  std::string pending;
-  for (int64_t i = 0; open && i < source.count; ++i) {
-    absl::StatusOr<v1::Example> example = source.read(i);
-    if (!example.ok()) {
-      context.TryCancel();
-      writer->Finish().ok();
-      return example.status();
-    }
-    AppendDelimited(*example, &pending);
-    open = sender.SendFull(&pending);
-    if (progress) progress(sender.sent_bytes(), -1);
-  }
-  // A server that refuses ends the call early; Finish then says why.
-  if (open) sender.SendEnd(pending);
-  ATTUNE_RETURN_IF_ERROR(ToError(writer->Finish()));
-  return response;
-}
-
-absl::StatusOr<v1::UploadExamplesResponse> AttuneClient::UploadExamples(
-    const std::string& dataset, const ExampleSource& source,
-    const TransferProgress& progress) {
-  const std::string request_id = NewUuid();
-  const absl::Time deadline = absl::Now() + options_.transfer_timeout;
-  absl::StatusOr<v1::UploadExamplesResponse> response;
-  ATTUNE_RETURN_IF_ERROR(RetryUnavailable(options_.retry, deadline, [&] {
-    response = UploadOnce(dataset, request_id, source, progress, deadline);
-    return response.status();
-  }));
-  return response;
-}
 
 absl::Status AttuneClient::DownloadExamples(
     const std::string& dataset,
@@ -176,52 +84,6 @@ absl::Status AttuneClient::DownloadExamples(
   ATTUNE_RETURN_IF_ERROR(ToError(finished));
   ATTUNE_RETURN_IF_ERROR(received.Verify(end.get()));
   return decoder.Finish();
-}
-
-absl::StatusOr<v1::Version> AttuneClient::ImportOnce(
-    const std::string& model, const std::string& request_id,
-    const std::string& path, const TransferProgress& progress,
-    absl::Time deadline) {
-  std::ifstream file(path, std::ios::binary);
-  std::error_code code;
-  const auto total = std::filesystem::file_size(path, code);
-  if (!file || code) {
-    return Error(absl::StatusCode::kNotFound, "FILE_NOT_FOUND",
-                 absl::StrCat("cannot read the file ", path));
-  }
-  grpc::ClientContext context;
-  SetDeadline(context, deadline);
-  v1::Version version;
-  auto writer = models_->ImportModel(&context, &version);
-  v1::ImportModelRequest header;
-  header.mutable_header()->set_model(model);
-  header.mutable_header()->set_request_id(request_id);
-  bool open = writer->Write(header);
-  ChunkSender<v1::ImportModelRequest> sender(*writer);
-  std::string chunk;
-  while (open && file) {
-    chunk.resize(kMaxChunkBytes);
-    file.read(chunk.data(), kMaxChunkBytes);
-    chunk.resize(static_cast<size_t>(file.gcount()));
-    open = sender.SendFull(&chunk);
-    if (progress) progress(sender.sent_bytes(), static_cast<int64_t>(total));
-  }
-  if (open) sender.SendEnd(chunk);
-  ATTUNE_RETURN_IF_ERROR(ToError(writer->Finish()));
-  return version;
-}
-
-absl::StatusOr<v1::Version> AttuneClient::ImportModel(
-    const std::string& model, const std::string& path,
-    const TransferProgress& progress) {
-  const std::string request_id = NewUuid();
-  const absl::Time deadline = absl::Now() + options_.transfer_timeout;
-  absl::StatusOr<v1::Version> version;
-  ATTUNE_RETURN_IF_ERROR(RetryUnavailable(options_.retry, deadline, [&] {
-    version = ImportOnce(model, request_id, path, progress, deadline);
-    return version.status();
-  }));
-  return version;
 }
 
 absl::Status AttuneClient::ExportOnce(

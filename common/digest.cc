@@ -1,35 +1,55 @@
 #include "common/digest.h"
 
-#include <openssl/evp.h>
+// EVP's contexts cannot be saved; these are plain structs, and as fast.
+#define OPENSSL_SUPPRESS_DEPRECATED
+#include <openssl/sha.h>
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 
 #include "absl/strings/escaping.h"
 
 namespace attune {
 
 struct Sha256::Context {
-  EVP_MD_CTX* evp = EVP_MD_CTX_new();
-  ~Context() { EVP_MD_CTX_free(evp); }
+  SHA256_CTX sha;
 };
 
 Sha256::Sha256() : context_(std::make_unique<Context>()) {
-  EVP_DigestInit_ex(context_->evp, EVP_sha256(), nullptr);
+  SHA256_Init(&context_->sha);
 }
 Sha256::~Sha256() = default;
 Sha256::Sha256(Sha256&&) noexcept = default;
 Sha256& Sha256::operator=(Sha256&&) noexcept = default;
 
 void Sha256::Update(absl::string_view bytes) {
-  EVP_DigestUpdate(context_->evp, bytes.data(), bytes.size());
+  SHA256_Update(&context_->sha, bytes.data(), bytes.size());
 }
 
 std::string Sha256::FinishHex() {
   std::array<unsigned char, 32> digest;
-  EVP_DigestFinal_ex(context_->evp, digest.data(), nullptr);
+  SHA256_Final(digest.data(), &context_->sha);
   return absl::BytesToHexString(absl::string_view(
       reinterpret_cast<const char*>(digest.data()), digest.size()));
+}
+
+std::string Sha256::SaveState() const {
+  return absl::BytesToHexString(absl::string_view(
+      reinterpret_cast<const char*>(&context_->sha), sizeof(SHA256_CTX)));
+}
+
+std::optional<Sha256> Sha256::RestoreState(absl::string_view state) {
+  const std::string bytes = absl::HexStringToBytes(state);
+  Sha256 hash;
+  SHA256_CTX& sha = hash.context_->sha;
+  if (bytes.size() != sizeof(sha)) return std::nullopt;
+  std::memcpy(&sha, bytes.data(), sizeof(sha));
+  // The number of bytes that wait for a block must fit one.
+  if (sha.num >= SHA256_CBLOCK || sha.md_len != SHA256_DIGEST_LENGTH) {
+    return std::nullopt;
+  }
+  return hash;
 }
 
 std::string Sha256Hex(absl::string_view bytes) {

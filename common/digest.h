@@ -2,6 +2,7 @@
 #define ATTUNE_COMMON_DIGEST_H_
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/strings/string_view.h"
@@ -21,6 +22,12 @@ class Sha256 {
   // The digest as 64 lower-case hexadecimal digits, the form in which digests
   // are stored, sent and printed. Call once.
   std::string FinishHex();
+
+  // What has been hashed so far, as text; a digest restored from it goes on
+  // there, perhaps in another process.
+  std::string SaveState() const;
+  // Nothing when `state` is none.
+  static std::optional<Sha256> RestoreState(absl::string_view state);
 
  private:
   struct Context;

@@ -11,7 +11,9 @@
 #include "absl/strings/str_cat.h"
 #include "common/error.h"
 #include "common/status_macros.h"
+#include "storage/sqlite/backup.h"
 #include "storage/sqlite/sqlite_stores.h"
+#include "storage/verification.h"
 
 namespace attune {
 namespace {
@@ -53,8 +55,9 @@ absl::Status ReadTraining(
 
 }  // namespace
 
-absl::StatusOr<Stores> OpenStores(const std::string& data_dir, Clock& clock,
+absl::StatusOr<Stores> OpenStores(const ServerOptions& options, Clock& clock,
                                   metrics::PrometheusMetrics& metrics) {
+  const std::string& data_dir = options.data_dir;
   std::error_code error;
   std::filesystem::create_directories(data_dir, error);
   if (error) {
@@ -62,20 +65,36 @@ absl::StatusOr<Stores> OpenStores(const std::string& data_dir, Clock& clock,
                  absl::StrCat("cannot make the data folder ", data_dir, ": ",
                               error.message()));
   }
+  ATTUNE_RETURN_IF_ERROR(storage::CheckComplete(data_dir));
   Stores stores;
   ATTUNE_ASSIGN_OR_RETURN(stores.lock, storage::DataDirLock::Acquire(data_dir));
+  ATTUNE_ASSIGN_OR_RETURN(stores.disk,
+                          storage::DiskSpace::Open(data_dir, options.disk));
+  if (options.disk.reserve_bytes > 0 && !stores.disk->reserve_held()) {
+    spdlog::warn(
+        "no room is kept for the state of jobs: the disk of {} has "
+        "{} bytes left, or cannot set any aside",
+        data_dir, stores.disk->FreeBytes());
+  }
   stores.state_path = absl::StrCat(data_dir, "/state.db");
   stores.blobs_path = absl::StrCat(data_dir, "/blobs.db");
-  storage::SqliteOptions options;
-  options.clock = &clock;
-  options.on_write = [&metrics](absl::string_view database,
-                                absl::Duration duration) {
+  storage::SqliteOptions sqlite;
+  sqlite.clock = &clock;
+  sqlite.disk = stores.disk.get();
+  sqlite.check = options.check;
+  sqlite.on_write = [&metrics](absl::string_view database,
+                               absl::Duration duration) {
     metrics.TransactionEnded(database, duration);
   };
   ATTUNE_ASSIGN_OR_RETURN(stores.state,
-                          storage::OpenStateStore(stores.state_path, options));
+                          storage::OpenStateStore(stores.state_path, sqlite));
   ATTUNE_ASSIGN_OR_RETURN(stores.blobs,
-                          storage::OpenBlobStore(stores.blobs_path, options));
+                          storage::OpenBlobStore(stores.blobs_path, sqlite));
+  if (options.check == storage::IntegrityCheck::kFull) {
+    ATTUNE_ASSIGN_OR_RETURN(const storage::BlobTotals totals,
+                            storage::VerifyBlobs(*stores.state, *stores.blobs));
+    spdlog::info("verified {} blobs of {} bytes", totals.count, totals.bytes);
+  }
   return stores;
 }
 
@@ -133,6 +152,8 @@ metrics::StateFigures Components::ReadFigures() {
   figures.wal_bytes = {{"state", storage::WalBytes(stores.state_path)},
                        {"blobs", storage::WalBytes(stores.blobs_path)}};
   figures.blob_bytes = blobs.TotalBytes().value_or(0);
+  figures.disk_free_bytes = stores.disk->FreeBytes();
+  figures.disk_reserve_held = stores.disk->reserve_held();
   return figures;
 }
 

@@ -29,6 +29,7 @@
 #include "server/server.h"
 #include "storage/blob_store.h"
 #include "storage/data_dir_lock.h"
+#include "storage/disk_space.h"
 #include "storage/state_store.h"
 
 namespace attune {
@@ -36,15 +37,18 @@ namespace attune {
 // What a data folder needs open: the lock and the two stores.
 struct Stores {
   std::unique_ptr<storage::DataDirLock> lock;
+  std::unique_ptr<storage::DiskSpace> disk;
   std::unique_ptr<storage::StateStore> state;
   std::unique_ptr<storage::BlobStore> blobs;
   std::string state_path;
   std::string blobs_path;
 };
 
-// Makes the folder when it is missing. The errors of DataDirLock and of the
-// stores. `metrics` outlives the stores.
-absl::StatusOr<Stores> OpenStores(const std::string& data_dir, Clock& clock,
+// Makes the folder when it is missing. The errors of DataDirLock, of the stores
+// and of the check that `options` ask for; FAILED_PRECONDITION, reason
+// INCOMPLETE_COPY, for a backup or restore that was cut off. `metrics` outlives
+// the stores.
+absl::StatusOr<Stores> OpenStores(const ServerOptions& options, Clock& clock,
                                   metrics::PrometheusMetrics& metrics);
 
 // Everything behind the services, in the order in which it is made: each part

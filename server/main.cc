@@ -9,11 +9,13 @@
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <string>
 #include <system_error>
 #include <thread>
 
 #include "common/build_info.h"
+#include "server/commands/backup_commands.h"
 #include "server/server.h"
 
 namespace attune {
@@ -26,6 +28,7 @@ struct Flags {
   ServerOptions server;
   std::string address_file;
   std::string log_level = "info";
+  std::string check = "quick";
 };
 
 // CLI11 reads numbers; these are what they are turned into.
@@ -35,13 +38,13 @@ struct Seconds {
   double drain = 30;
   double no_worker_wait = 5;
   double batch_delay = 0.003;
+  double upload_lifetime = 24 * 3600;
 };
 
 void AddFlags(CLI::App& app, Flags& flags, Seconds& seconds) {
   ServerOptions& server = flags.server;
   app.add_option("--data-dir", server.data_dir,
-                 "Folder of state.db and blobs.db; made when missing")
-      ->required();
+                 "Folder of state.db and blobs.db; made when missing");
   app.add_option("--listen", server.listen,
                  "HOST:PORT of the API; port 0: a free one")
       ->capture_default_str();
@@ -56,6 +59,26 @@ void AddFlags(CLI::App& app, Flags& flags, Seconds& seconds) {
   app.add_option("--log-level", flags.log_level,
                  "trace, debug, info, warn, error or off")
       ->check(CLI::IsMember({"trace", "debug", "info", "warn", "error", "off"}))
+      ->capture_default_str();
+
+  app.add_option("--check", flags.check,
+                 "What is read of the databases at the start: none; quick: "
+                 "state.db and the list of blobs; full: everything, every "
+                 "blob too")
+      ->check(CLI::IsMember({"none", "quick", "full"}))
+      ->capture_default_str();
+  app.add_option("--min-free-bytes", server.disk.min_free_bytes,
+                 "Uploads are refused when the disk has fewer free")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  app.add_option("--reserve-bytes", server.disk.reserve_bytes,
+                 "Kept free for the state of jobs, in the file RESERVE")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+
+  app.add_option("--upload-lifetime", seconds.upload_lifetime,
+                 "Seconds for which an upload that was cut can go on")
+      ->check(CLI::PositiveNumber)
       ->capture_default_str();
 
   app.add_option("--lease-duration", seconds.lease,
@@ -114,6 +137,7 @@ void AddFlags(CLI::App& app, Flags& flags, Seconds& seconds) {
 void Apply(const Seconds& seconds, ServerOptions& server) {
   server.lease.duration = absl::Seconds(seconds.lease);
   server.lease.heartbeat_interval = absl::Seconds(seconds.heartbeat);
+  server.garbage.upload_lifetime = absl::Seconds(seconds.upload_lifetime);
   server.drain_timeout = absl::Seconds(seconds.drain);
   server.router.no_worker_wait = absl::Seconds(seconds.no_worker_wait);
   server.router.batcher.max_delay = absl::Seconds(seconds.batch_delay);
@@ -181,15 +205,34 @@ int Main(int argc, char** argv) {
   Flags flags;
   Seconds seconds;
   AddFlags(app, flags, seconds);
+  // What is done instead of serving.
+  std::function<absl::Status()> command;
+  AddBackupCommands(app, &command);
+  app.require_subcommand(0, 1);
+  app.callback([&] {
+    if (app.get_subcommands().empty() && flags.server.data_dir.empty()) {
+      throw CLI::RequiredError("--data-dir");
+    }
+  });
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : kExitUsage;
   }
   Apply(seconds, flags.server);
+  flags.server.check = flags.check == "full" ? storage::IntegrityCheck::kFull
+                       : flags.check == "none"
+                           ? storage::IntegrityCheck::kNone
+                           : storage::IntegrityCheck::kQuick;
   spdlog::set_default_logger(spdlog::stderr_color_mt("attune-server"));
   spdlog::set_level(spdlog::level::from_str(flags.log_level));
-  return Run(flags, stop_signals);
+  if (!command) return Run(flags, stop_signals);
+  pthread_sigmask(SIG_UNBLOCK, &stop_signals, nullptr);
+  if (absl::Status status = command(); !status.ok()) {
+    spdlog::error("{}", std::string(status.message()));
+    return kExitFailed;
+  }
+  return 0;
 }
 
 }  // namespace attune

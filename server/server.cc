@@ -86,8 +86,7 @@ absl::Status GrpcServer::Begin(Clock& clock) {
                               "pass --allow-plaintext in a network that you "
                               "trust"));
   }
-  ATTUNE_ASSIGN_OR_RETURN(stores_,
-                          OpenStores(options_.data_dir, clock, metrics_));
+  ATTUNE_ASSIGN_OR_RETURN(stores_, OpenStores(options_, clock, metrics_));
   components_.emplace(options_, clock, stores_, metrics_);
   ATTUNE_RETURN_IF_ERROR(components_->lease_manager.Recover());
   environment_ = {.executor = &components_->executor,

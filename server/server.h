@@ -11,6 +11,7 @@
 #include "server/core/garbage_collector.h"
 #include "server/core/lease_table.h"
 #include "server/core/router.h"
+#include "storage/sqlite/sqlite_stores.h"
 
 namespace attune {
 
@@ -24,6 +25,10 @@ struct ServerOptions {
   std::string metrics = "127.0.0.1:9700";
   bool allow_plaintext = false;
 
+  // What is read of the databases at the start, and who may still write when
+  // the disk fills up.
+  storage::IntegrityCheck check = storage::IntegrityCheck::kQuick;
+  storage::DiskSpaceOptions disk;
   // Threads for work that blocks on the disk.
   int blocking_threads = 8;
   // Calls at a time on one connection.

@@ -42,6 +42,10 @@ class BlobStore {
  public:
   virtual ~BlobStore() = default;
 
+  // Whether an upload may begin or go on: RESOURCE_EXHAUSTED, reason
+  // LOW_DISK_SPACE, when too little room is left for more than what jobs need.
+  virtual absl::Status CheckRoom() const = 0;
+
   // Stores blobs, durable when it returns; what is there already is skipped
   // (and kept for another grace time). Large batches are split into
   // transactions of at most 64 MiB.

@@ -11,13 +11,10 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "common/error.h"
+#include "storage/files.h"
 
 namespace attune::storage {
 namespace {
-
-absl::Status ErrnoStatus(int error, absl::string_view message) {
-  return WithReason(absl::ErrnoToStatus(error, message), "DISK_ERROR");
-}
 
 std::string ReadOwner(int descriptor) {
   char text[32];

@@ -16,6 +16,7 @@
 #include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "storage/records.h"
+#include "storage/upload_store.h"
 
 namespace attune::storage {
 
@@ -166,11 +167,15 @@ class StateTransaction {
   virtual JobStore& jobs() = 0;
   virtual ModelStore& models() = 0;
   virtual RequestStore& requests() = 0;
+  virtual UploadStore& uploads() = 0;
 
   // Of those digests, the ones that an example, a manifest of a version or a
-  // checkpoint names.
+  // checkpoint, or an upload that is not committed names.
   virtual absl::StatusOr<std::vector<std::string>> FindReferencedBlobs(
       absl::Span<const std::string> digests) = 0;
+  // All such digests in their order, those after `after` ("" for the first).
+  virtual absl::StatusOr<std::vector<std::string>> ListReferencedBlobs(
+      absl::string_view after, int limit) = 0;
 };
 
 // Thread-safe. The functions block on the disk: never call them in a gRPC

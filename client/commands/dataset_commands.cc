@@ -94,8 +94,10 @@ absl::Status InvalidDataset(const v1::Dataset& dataset) {
       Error(absl::StatusCode::kFailedPrecondition, "DATASET_INVALID",
             absl::StrCat(dataset.name(), " has ",
                          FormatCount(dataset.invalid_example_count()),
-                         " examples that cannot be decoded: repair them and "
-                         "upload them to a new dataset")),
+                         " examples that cannot be decoded: drop them (attune "
+                         "dataset drop ",
+                         dataset.name(),
+                         "), or repair them and upload all to a new dataset")),
       violations);
 }
 
@@ -124,15 +126,8 @@ absl::StatusOr<v1::Dataset> WaitForValidation(CommandContext& context,
   return dataset;
 }
 
-absl::Status Seal(CommandContext& context, const std::string& name, bool wait) {
-  v1::SealDatasetRequest request;
-  request.set_name(name);
-  ATTUNE_ASSIGN_OR_RETURN(v1::Dataset dataset,
-                          context.client().SealDataset(request));
-  if (wait) {
-    ATTUNE_ASSIGN_OR_RETURN(dataset,
-                            WaitForValidation(context, std::move(dataset)));
-  }
+// The answer of a seal, or the error of one that found bad pictures.
+absl::Status ShowSealed(CommandContext& context, const v1::Dataset& dataset) {
   if (dataset.state() == v1::DATASET_STATE_INVALID) {
     return InvalidDataset(dataset);
   }
@@ -142,6 +137,33 @@ absl::Status Seal(CommandContext& context, const std::string& name, bool wait) {
     PrintDataset(dataset, context.out());
   }
   return absl::OkStatus();
+}
+
+absl::Status Seal(CommandContext& context, const std::string& name, bool wait) {
+  v1::SealDatasetRequest request;
+  request.set_name(name);
+  ATTUNE_ASSIGN_OR_RETURN(v1::Dataset dataset,
+                          context.client().SealDataset(request));
+  if (wait) {
+    ATTUNE_ASSIGN_OR_RETURN(dataset,
+                            WaitForValidation(context, std::move(dataset)));
+  }
+  return ShowSealed(context, dataset);
+}
+
+// Drops what the server names, at most 100 examples a time, until none is left.
+absl::Status Drop(CommandContext& context, const std::string& name, bool wait) {
+  v1::DropExamplesRequest request;
+  request.set_dataset(name);
+  v1::Dataset dataset;
+  do {
+    ATTUNE_ASSIGN_OR_RETURN(dataset, context.client().DropExamples(request));
+    if (!wait) break;
+    ATTUNE_ASSIGN_OR_RETURN(dataset,
+                            WaitForValidation(context, std::move(dataset)));
+  } while (dataset.state() == v1::DATASET_STATE_INVALID &&
+           dataset.invalid_example_count() > 0);
+  return ShowSealed(context, dataset);
 }
 
 struct UploadOptions {
@@ -291,6 +313,18 @@ every line is right.)");
   seal_command->callback([state, &context] {
     context.SetAction([state, &context] {
       return Seal(context, state->upload.name, !state->upload.no_wait);
+    });
+  });
+
+  CLI::App* drop = dataset->add_subcommand(
+      "drop", "Drop the examples that cannot be decoded and seal the rest");
+  drop->add_option("name", name, "An INVALID dataset")->required();
+  drop->add_flag("--no-wait", state->upload.no_wait,
+                 "Return while the dataset is validated again");
+  drop->footer("Example:\n  attune dataset drop rta");
+  drop->callback([state, &context] {
+    context.SetAction([state, &context] {
+      return Drop(context, state->upload.name, !state->upload.no_wait);
     });
   });
 

@@ -50,6 +50,7 @@ void DelimitedDecoder::Feed(absl::string_view chunk) {
   // message would cost the square of the chunk's size.
   buffer_.erase(0, consumed_);
   consumed_ = 0;
+  message_start_ = 0;
   buffer_.append(chunk.data(), chunk.size());
 }
 
@@ -77,6 +78,7 @@ absl::StatusOr<bool> DelimitedDecoder::Next(
                  absl::StrCat("message ", message_index_,
                               " cannot be parsed as ", message->GetTypeName()));
   }
+  message_start_ = consumed_;
   consumed_ += header + size;
   ++message_index_;
   return true;

@@ -47,6 +47,16 @@ class DelimitedDecoder {
   // message cannot be parsed; the decoder cannot be used after an error.
   absl::StatusOr<bool> Next(google::protobuf::MessageLite* message);
 
+  // The bytes of the message that Next returned last, its size before it, and
+  // the bytes after it. Valid until the next Feed.
+  absl::string_view last_message() const {
+    return absl::string_view(buffer_).substr(message_start_,
+                                             consumed_ - message_start_);
+  }
+  absl::string_view rest() const {
+    return absl::string_view(buffer_).substr(consumed_);
+  }
+
   // INVALID_ARGUMENT, reason MALFORMED_STREAM, when the stream ends inside a
   // message. REQUIRES: Next returned false.
   absl::Status Finish() const;
@@ -56,6 +66,7 @@ class DelimitedDecoder {
   std::string buffer_;
   // Bytes of buffer_ that belong to messages already returned.
   size_t consumed_ = 0;
+  size_t message_start_ = 0;  // of the last one
   // For error messages, from 0.
   size_t message_index_ = 0;
 };

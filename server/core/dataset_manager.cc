@@ -49,6 +49,11 @@ absl::Status CheckCandidates(const std::vector<std::string>& candidates) {
   return absl::OkStatus();
 }
 
+// As which UploadStaging knows the uploads to a dataset.
+std::string UploadTarget(absl::string_view dataset) {
+  return absl::StrCat("dataset/", dataset);
+}
+
 absl::Status EmptyDataset(absl::string_view name) {
   return Error(
       absl::StatusCode::kFailedPrecondition, "EMPTY_DATASET",
@@ -120,15 +125,14 @@ absl::StatusOr<DatasetView> DatasetManager::Create(
 }
 
 absl::StatusOr<std::unique_ptr<DatasetUpload>> DatasetManager::BeginUpload(
-    absl::string_view name, absl::string_view request_id) {
+    absl::string_view name, absl::string_view request_id, int64_t offset) {
   ATTUNE_RETURN_IF_ERROR(ValidateName("header.dataset", name));
   ATTUNE_RETURN_IF_ERROR(ValidateRequestId(request_id));
-  std::unique_ptr<DatasetUpload> upload;
+  Dataset dataset;
+  bool committed = false;
   ATTUNE_RETURN_IF_ERROR(
       state_.Read([&](StateTransaction& transaction) -> absl::Status {
-        ATTUNE_ASSIGN_OR_RETURN(const Dataset dataset,
-                                transaction.datasets().Get(name));
-        bool committed = false;
+        ATTUNE_ASSIGN_OR_RETURN(dataset, transaction.datasets().Get(name));
         if (!request_id.empty()) {
           ATTUNE_ASSIGN_OR_RETURN(const auto record,
                                   transaction.requests().Find(request_id));
@@ -140,11 +144,34 @@ absl::StatusOr<std::unique_ptr<DatasetUpload>> DatasetManager::BeginUpload(
               absl::StrCat("dataset '", name,
                            "' takes no more examples: make a new one"));
         }
-        upload = std::make_unique<DatasetUpload>(state_, blobs_, clock_,
-                                                 dataset, committed);
         return absl::OkStatus();
       }));
-  return upload;
+  std::unique_ptr<UploadStaging> staging;
+  if (!committed) {
+    ATTUNE_RETURN_IF_ERROR(blobs_.CheckRoom());
+    ATTUNE_ASSIGN_OR_RETURN(staging,
+                            UploadStaging::Begin(state_, clock_, request_id,
+                                                 UploadTarget(name), offset));
+  } else if (offset != 0) {
+    return InvalidField("header.offset",
+                        "must be 0: the upload has been committed");
+  }
+  return std::make_unique<DatasetUpload>(state_, blobs_, clock_, dataset,
+                                         std::move(staging));
+}
+
+absl::StatusOr<UploadProgress> DatasetManager::GetUpload(
+    absl::string_view name, absl::string_view request_id) const {
+  ATTUNE_RETURN_IF_ERROR(ValidateName("dataset", name));
+  UploadProgress progress;
+  ATTUNE_RETURN_IF_ERROR(
+      state_.Read([&](StateTransaction& transaction) -> absl::Status {
+        ATTUNE_RETURN_IF_ERROR(transaction.datasets().Get(name).status());
+        ATTUNE_ASSIGN_OR_RETURN(
+            progress, FindUpload(transaction, request_id, UploadTarget(name)));
+        return absl::OkStatus();
+      }));
+  return progress;
 }
 
 absl::StatusOr<DatasetView> DatasetManager::Seal(absl::string_view name,
@@ -283,6 +310,8 @@ absl::Status DatasetManager::Delete(absl::string_view name,
                                     ": cancel them or wait for their end"));
                  }
                  ATTUNE_RETURN_IF_ERROR(transaction.datasets().Delete(name));
+                 ATTUNE_RETURN_IF_ERROR(
+                     transaction.uploads().DeleteOfTarget(UploadTarget(name)));
                  return std::string(name);
                })
         .status();

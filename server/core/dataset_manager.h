@@ -53,11 +53,17 @@ class DatasetManager {
                                      std::vector<std::string> candidates,
                                      const RequestKey& key);
 
-  // Begins to add examples. NOT_FOUND; FAILED_PRECONDITION, reason
-  // DATASET_SEALED, unless the dataset takes uploads or `request_id` is of an
-  // upload that was committed.
+  // Begins to add examples, or goes on with upload `request_id` at `offset` of
+  // its bytes. NOT_FOUND; FAILED_PRECONDITION, reason DATASET_SEALED, unless
+  // the dataset takes uploads or `request_id` is of an upload that was
+  // committed; RESOURCE_EXHAUSTED, reason LOW_DISK_SPACE; the errors of
+  // UploadStaging::Begin.
   absl::StatusOr<std::unique_ptr<DatasetUpload>> BeginUpload(
-      absl::string_view name, absl::string_view request_id);
+      absl::string_view name, absl::string_view request_id, int64_t offset = 0);
+  // What is stored of an upload. NOT_FOUND without the dataset; the errors of
+  // core::FindUpload.
+  absl::StatusOr<UploadProgress> GetUpload(absl::string_view name,
+                                           absl::string_view request_id) const;
 
   // Ends the uploads and queues the validation. FAILED_PRECONDITION, reason
   // EMPTY_DATASET, DATASET_SEALED or TOO_MANY_CANDIDATES.

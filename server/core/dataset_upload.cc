@@ -46,14 +46,28 @@ int64_t RowBytes(const Example& example) {
 
 DatasetUpload::DatasetUpload(storage::StateStore& state,
                              storage::BlobStore& blobs, const Clock& clock,
-                             const storage::Dataset& dataset, bool committed)
+                             const storage::Dataset& dataset,
+                             std::unique_ptr<UploadStaging> staging)
     : state_(state),
       blobs_(blobs),
       clock_(clock),
       dataset_(dataset.name),
-      committed_(committed),
+      committed_(staging == nullptr),
       candidates_named_(dataset.candidates_named),
-      candidates_(dataset.candidates.begin(), dataset.candidates.end()) {}
+      candidates_(dataset.candidates.begin(), dataset.candidates.end()),
+      staging_(std::move(staging)) {
+  if (committed_) return;
+  for (storage::UploadPart& part : staging_->TakeParts()) {
+    start_offset_ = part.end_offset;
+    start_hash_state_ = std::move(part.hash_state);
+    for (Example& example : part.examples) {
+      row_bytes_ += RowBytes(example);
+      rows_.push_back(std::move(example));
+    }
+  }
+  count_ = static_cast<int64_t>(rows_.size());
+  batched_rows_ = rows_.size();
+}
 
 absl::Status DatasetUpload::Add(ExampleInput input) {
   const size_t violations_before = violations_.size();
@@ -88,10 +102,47 @@ absl::Status DatasetUpload::Add(ExampleInput input) {
     AddImage(example.clean_image_digest, std::move(input.clean_image));
   }
   rows_.push_back(std::move(example));
-  if (images_bytes_ < kBatchBytes && images_.size() < kBatchImages) {
-    return absl::OkStatus();
+  return absl::OkStatus();
+}
+
+bool DatasetUpload::batch_is_full() const {
+  return images_bytes_ >= kBatchBytes || images_.size() >= kBatchImages;
+}
+
+absl::Status DatasetUpload::StoreBatch(int64_t end_offset,
+                                       std::string hash_state) {
+  ATTUNE_RETURN_IF_ERROR(AwaitBatch());
+  ATTUNE_RETURN_IF_ERROR(blobs_.CheckRoom());
+  storage::UploadPart part;
+  part.end_offset = end_offset;
+  part.hash_state = std::move(hash_state);
+  part.examples.assign(rows_.begin() + batched_rows_, rows_.end());
+  batched_rows_ = rows_.size();
+  // On a thread of its own: the next rows arrive meanwhile.
+  storing_ = std::async(std::launch::async, [this, images = std::move(images_),
+                                             part = std::move(part)] {
+    ATTUNE_RETURN_IF_ERROR(PutImages(images));
+    return staging_->Add(part);
+  });
+  images_.clear();
+  images_bytes_ = 0;
+  return absl::OkStatus();
+}
+
+void DatasetUpload::Keep(int64_t end_offset, std::string hash_state) {
+  if (committed_ || refused_rows_ > 0) return;
+  absl::Status status;
+  if (rows_.size() > batched_rows_) {
+    status = StoreBatch(end_offset, std::move(hash_state));
   }
-  return StoreImages();
+  // Best effort: the client learns from the offset what was kept.
+  status.Update(AwaitBatch());
+}
+
+void DatasetUpload::GiveUp(const absl::Status& why) {
+  if (committed_) return;
+  AwaitBatch().IgnoreError();
+  staging_->GiveUp(why);
 }
 
 absl::StatusOr<int64_t> DatasetUpload::Commit(const RequestKey& key) {
@@ -101,8 +152,8 @@ absl::StatusOr<int64_t> DatasetUpload::Commit(const RequestKey& key) {
                  "the upload has no examples");
   }
   if (!committed_) {
-    ATTUNE_RETURN_IF_ERROR(StoreImages());
-    ATTUNE_RETURN_IF_ERROR(AwaitImages());
+    ATTUNE_RETURN_IF_ERROR(AwaitBatch());
+    ATTUNE_RETURN_IF_ERROR(PutImages(images_));
   }
   std::string result;
   ATTUNE_RETURN_IF_ERROR(
@@ -118,6 +169,7 @@ absl::StatusOr<int64_t> DatasetUpload::Commit(const RequestKey& key) {
                       dataset.state != storage::DatasetState::kOpen) {
                     return DatasetSealed(dataset_);
                   }
+                  ATTUNE_RETURN_IF_ERROR(staging_->Remove(transaction));
                   ATTUNE_RETURN_IF_ERROR(
                       transaction.datasets().AddExamples(dataset_, rows_));
                   return absl::StrCat(count_);
@@ -214,23 +266,14 @@ absl::Status DatasetUpload::RefusedRows() const {
   return InvalidFields("INVALID_EXAMPLES", violations_);
 }
 
-absl::Status DatasetUpload::StoreImages() {
-  ATTUNE_RETURN_IF_ERROR(AwaitImages());
-  storing_ = std::async(std::launch::async,
-                        [&blobs = blobs_, images = std::move(images_)] {
-                          std::vector<storage::BlobView> views;
-                          views.reserve(images.size());
-                          for (const auto& [digest, image] : images) {
-                            views.push_back({digest, image});
-                          }
-                          return blobs.Put(views);
-                        });
-  images_.clear();
-  images_bytes_ = 0;
-  return absl::OkStatus();
+absl::Status DatasetUpload::PutImages(const Images& images) const {
+  std::vector<storage::BlobView> views;
+  views.reserve(images.size());
+  for (const auto& [digest, image] : images) views.push_back({digest, image});
+  return blobs_.Put(views);
 }
 
-absl::Status DatasetUpload::AwaitImages() {
+absl::Status DatasetUpload::AwaitBatch() {
   return storing_.valid() ? storing_.get() : absl::OkStatus();
 }
 

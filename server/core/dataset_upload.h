@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <future>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -14,6 +15,7 @@
 #include "common/clock.h"
 #include "common/error.h"
 #include "server/core/idempotency.h"
+#include "server/core/upload_staging.h"
 #include "storage/blob_store.h"
 #include "storage/state_store.h"
 
@@ -31,9 +33,9 @@ struct ExampleInput {
 };
 
 // One upload: pictures are stored as they come, rows in one transaction at the
-// end, so that it commits whole or not at all. Holds at most two batches of
-// pictures and the rows. Not thread-safe; blocks on the disk. Abandoned, with
-// pictures that are collected later, when it is destroyed before Commit.
+// end, so that it commits whole or not at all. What is stored is remembered, so
+// that an upload that was cut can go on. Holds at most two batches of pictures
+// and the rows. Not thread-safe; blocks on the disk.
 class DatasetUpload {
  public:
   // Names of refused rows begin with the index in this upload, from 0.
@@ -43,17 +45,38 @@ class DatasetUpload {
   // Rows of one upload, without pictures.
   static constexpr int64_t kMaxRowBytes = int64_t{256} << 20;
 
-  // REQUIRES: `dataset` takes uploads, or `committed`: an upload with this
-  // request_id has been, which this one then repeats without an effect.
+  // Goes on after what `staging` has found. Without one an upload with this
+  // request_id has been committed, which this one then repeats without an
+  // effect. REQUIRES: `dataset` takes uploads, or `staging` is nullptr.
   DatasetUpload(storage::StateStore& state, storage::BlobStore& blobs,
                 const Clock& clock, const storage::Dataset& dataset,
-                bool committed);
+                std::unique_ptr<UploadStaging> staging);
+
+  // Where the bytes go on, and Sha256::SaveState of those before; 0 and "" for
+  // a new upload.
+  int64_t start_offset() const { return start_offset_; }
+  const std::string& start_hash_state() const { return start_hash_state_; }
 
   // Takes one row. A row that is refused is remembered for Commit; an error,
   // which ends the upload, comes after 100 refused rows (INVALID_ARGUMENT,
   // reason INVALID_EXAMPLES), when the rows are too many (RESOURCE_EXHAUSTED,
-  // reason UPLOAD_TOO_LARGE) or when the pictures cannot be stored.
+  // reason UPLOAD_TOO_LARGE).
   absl::Status Add(ExampleInput input);
+
+  // Whether StoreBatch is due.
+  bool batch_is_full() const;
+  // Begins to store the rows added so far, which end at `end_offset` of the
+  // upload's bytes, once the batch before is stored; returns that one's error:
+  // RESOURCE_EXHAUSTED, reason LOW_DISK_SPACE or DISK_FULL; ABORTED, reason
+  // UPLOAD_TAKEN_OVER.
+  absl::Status StoreBatch(int64_t end_offset, std::string hash_state);
+  // The stream was cut: stores what there is, for the next one. It may not be
+  // used any more.
+  void Keep(int64_t end_offset, std::string hash_state);
+
+  // The stream failed with `why`; see UploadStaging::GiveUp. The upload may not
+  // be used any more.
+  void GiveUp(const absl::Status& why);
 
   // Stores the rows and returns how many. INVALID_ARGUMENT, reason
   // INVALID_EXAMPLES naming the first 100 refused rows, such as
@@ -63,6 +86,8 @@ class DatasetUpload {
   absl::StatusOr<int64_t> Commit(const RequestKey& key);
 
  private:
+  using Images = std::vector<std::pair<std::string, std::string>>;
+
   void Refuse(absl::string_view field, absl::string_view problem);
   void CheckTexts(const storage::Example& example);
   void CheckText(absl::string_view field, absl::string_view text,
@@ -74,10 +99,8 @@ class DatasetUpload {
                          absl::string_view claimed_digest);
   void AddImage(const std::string& digest, std::string image);
   absl::Status RefusedRows() const;
-  // Begins to store the pictures so far, on a thread of its own, once the batch
-  // before is stored: the next ones arrive meanwhile.
-  absl::Status StoreImages();
-  absl::Status AwaitImages();
+  absl::Status PutImages(const Images& images) const;
+  absl::Status AwaitBatch();
 
   storage::StateStore& state_;
   storage::BlobStore& blobs_;
@@ -86,14 +109,18 @@ class DatasetUpload {
   const bool committed_;
   const bool candidates_named_;
   const absl::flat_hash_set<std::string> candidates_;
+  const std::unique_ptr<UploadStaging> staging_;  // nullptr: committed_
+  int64_t start_offset_ = 0;
+  std::string start_hash_state_;
 
   int64_t count_ = 0;
   int64_t refused_rows_ = 0;
   std::vector<FieldViolation> violations_;
   std::vector<storage::Example> rows_;
+  size_t batched_rows_ = 0;  // that StoreBatch has been asked to store
   int64_t row_bytes_ = 0;
   // Pictures that are not stored yet, with their digests.
-  std::vector<std::pair<std::string, std::string>> images_;
+  Images images_;
   size_t images_bytes_ = 0;
   // The batch that is being stored; waited for at the end.
   std::future<absl::Status> storing_;

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "common/error.h"
 #include "common/status_macros.h"
 
 namespace attune::core {
@@ -25,6 +26,18 @@ absl::StatusOr<int64_t> CollectGarbage(storage::StateStore& state,
             }));
         return referenced;
       });
+}
+
+absl::StatusOr<int64_t> ForgetUploads(storage::StateStore& state,
+                                      absl::Time before) {
+  int64_t forgotten = 0;
+  ATTUNE_RETURN_IF_ERROR(
+      state.Write([&](storage::StateTransaction& transaction) -> absl::Status {
+        ATTUNE_ASSIGN_OR_RETURN(forgotten,
+                                transaction.uploads().DeleteBefore(before));
+        return absl::OkStatus();
+      }));
+  return forgotten;
 }
 
 GarbageCollector::GarbageCollector(storage::StateStore& state,
@@ -61,9 +74,19 @@ void GarbageCollector::Run() {
       if (stopping_) return;
       wanted_ = false;
     }
-    const auto deleted =
-        CollectGarbage(state_, blobs_, clock_.WallNow() - options_.grace);
-    if (!deleted.ok()) {
+    const absl::Time now = clock_.WallNow();
+    const auto forgotten =
+        ForgetUploads(state_, now - options_.upload_lifetime);
+    if (!forgotten.ok()) {
+      spdlog::warn("forgetting old uploads failed: {}",
+                   forgotten.status().ToString());
+    } else if (*forgotten > 0) {
+      spdlog::info("forgot {} uploads that nobody went on with", *forgotten);
+    }
+    const auto deleted = CollectGarbage(state_, blobs_, now - options_.grace);
+    if (ErrorReason(deleted.status()) == "LOCKED") {
+      spdlog::info("no garbage is collected while a backup is made");
+    } else if (!deleted.ok()) {
       spdlog::warn("collecting unused blobs failed: {}",
                    deleted.status().ToString());
     } else if (*deleted > 0) {

@@ -17,6 +17,8 @@ struct GarbageOptions {
   absl::Duration interval = absl::Hours(1);
   // Younger blobs stay: what will name them may not be written yet.
   absl::Duration grace = absl::Hours(1);
+  // How long an upload that was cut can be gone on with.
+  absl::Duration upload_lifetime = absl::Hours(24);
 };
 
 // Deletes the blobs that nothing names and that were last put before the
@@ -25,7 +27,12 @@ absl::StatusOr<int64_t> CollectGarbage(storage::StateStore& state,
                                        storage::BlobStore& blobs,
                                        absl::Time before);
 
-// Does so on a thread of its own, at every interval and when asked to.
+// Forgets the uploads that nobody has gone on with since `before`, so that
+// their blobs become garbage; returns how many.
+absl::StatusOr<int64_t> ForgetUploads(storage::StateStore& state,
+                                      absl::Time before);
+
+// Does both on a thread of its own, at every interval and when asked to.
 // Thread-safe.
 class GarbageCollector {
  public:

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <utility>
 
+#include "absl/memory/memory.h"
 #include "absl/strings/str_cat.h"
 #include "common/error.h"
 #include "common/safetensors/clip_layout.h"
@@ -17,6 +18,8 @@ namespace {
 // CLIP's are biases, and each transaction waits for the disk.
 constexpr int64_t kSmallTensorBytes = int64_t{1} << 20;
 constexpr int64_t kSmallBatchBytes = int64_t{8} << 20;
+// What is remembered of an import at a time.
+constexpr int64_t kPartBytes = int64_t{32} << 20;
 
 // Whether no value has all bits of `exponent_mask` set, which is how infinities
 // and NaN are written.
@@ -68,12 +71,39 @@ bool FiniteCheck::Append(absl::string_view bytes) {
   return AllFinite(type_, bytes.substr(0, whole));
 }
 
+absl::StatusOr<std::unique_ptr<ModelImport>> ModelImport::Begin(
+    storage::BlobStore& blobs, std::unique_ptr<UploadStaging> staging) {
+  auto import = absl::WrapUnique(new ModelImport(blobs, std::move(staging)));
+  ATTUNE_RETURN_IF_ERROR(import->Resume(import->staging_->TakeParts()));
+  return import;
+}
+
+absl::Status ModelImport::Resume(std::vector<storage::UploadPart> parts) {
+  if (parts.empty()) return absl::OkStatus();
+  ATTUNE_ASSIGN_OR_RETURN(head_, blobs_.ReadAll(parts.front().header_digest));
+  ATTUNE_RETURN_IF_ERROR(TakeHeader());
+  for (storage::UploadPart& part : parts) {
+    for (storage::TensorEntry& tensor : part.tensors) {
+      result_.manifest.push_back(std::move(tensor));
+    }
+  }
+  next_tensor_ = staged_tensors_ = result_.manifest.size();
+  size_bytes_ = staged_offset_ = whole_offset_ = parts.back().end_offset;
+  std::optional<Sha256> hash = Sha256::RestoreState(parts.back().hash_state);
+  if (!hash.has_value()) {
+    return absl::InternalError("the state of the upload's digest is none");
+  }
+  file_hash_ = *std::move(hash);
+  return absl::OkStatus();
+}
+
 absl::Status ModelImport::Append(absl::string_view bytes) {
-  file_hash_.Update(bytes);
-  size_bytes_ += static_cast<int64_t>(bytes.size());
   if (!header_) {
     size_t used = 0;
-    ATTUNE_RETURN_IF_ERROR(AppendHeader(bytes, &used));
+    const absl::Status status = AppendHeader(bytes, &used);
+    file_hash_.Update(bytes.substr(0, used));
+    size_bytes_ += static_cast<int64_t>(used);
+    ATTUNE_RETURN_IF_ERROR(status);
     bytes.remove_prefix(used);
   }
   while (!bytes.empty()) {
@@ -84,6 +114,8 @@ absl::Status ModelImport::Append(absl::string_view bytes) {
     const int64_t left = tensor().end - tensor().begin - tensor_done_;
     const absl::string_view piece = bytes.substr(
         0, std::min<size_t>(bytes.size(), static_cast<size_t>(left)));
+    file_hash_.Update(piece);
+    size_bytes_ += static_cast<int64_t>(piece.size());
     ATTUNE_RETURN_IF_ERROR(AppendTensor(piece));
     bytes.remove_prefix(piece.size());
   }
@@ -105,10 +137,12 @@ absl::Status ModelImport::AppendHeader(absl::string_view bytes, size_t* used) {
     if (static_cast<int64_t>(head_.size()) >= header_size) break;
     wanted = static_cast<size_t>(header_size);
   }
+  return TakeHeader();
+}
+
+absl::Status ModelImport::TakeHeader() {
   ATTUNE_ASSIGN_OR_RETURN(header_, safetensors::ParseHeader(head_));
-  ATTUNE_ASSIGN_OR_RETURN(const ClipConfig config, ReadClipConfig(*header_));
-  head_ = std::string();
-  result_.config = config;
+  ATTUNE_ASSIGN_OR_RETURN(result_.config, ReadClipConfig(*header_));
   return absl::OkStatus();
 }
 
@@ -160,7 +194,34 @@ absl::Status ModelImport::EndTensor() {
   finite_.reset();
   tensor_done_ = 0;
   ++next_tensor_;
+  whole_offset_ = size_bytes_;
+  whole_hash_state_ = file_hash_.SaveState();
+  return whole_offset_ - staged_offset_ < kPartBytes ? absl::OkStatus()
+                                                     : Stage();
+}
+
+absl::Status ModelImport::Stage() {
+  ATTUNE_RETURN_IF_ERROR(blobs_.CheckRoom());
+  ATTUNE_RETURN_IF_ERROR(FlushSmall());
+  storage::UploadPart part;
+  part.end_offset = whole_offset_;
+  part.hash_state = whole_hash_state_;
+  part.tensors.assign(result_.manifest.begin() + staged_tensors_,
+                      result_.manifest.end());
+  if (staged_tensors_ == 0) {
+    part.header_digest = Sha256Hex(head_);
+    ATTUNE_RETURN_IF_ERROR(
+        blobs_.Put({storage::BlobView{part.header_digest, head_}}));
+  }
+  ATTUNE_RETURN_IF_ERROR(staging_->Add(part));
+  staged_tensors_ = result_.manifest.size();
+  staged_offset_ = whole_offset_;
   return absl::OkStatus();
+}
+
+void ModelImport::Keep() {
+  // Best effort: the client learns from the offset what was kept.
+  if (whole_offset_ > staged_offset_) Stage().IgnoreError();
 }
 
 absl::Status ModelImport::FlushSmall() {

@@ -12,6 +12,7 @@
 #include "absl/strings/string_view.h"
 #include "common/digest.h"
 #include "common/safetensors/safetensors.h"
+#include "server/core/upload_staging.h"
 #include "storage/blob_store.h"
 #include "storage/records.h"
 
@@ -31,9 +32,10 @@ class FiniteCheck {
 };
 
 // Reads one safetensors file in OpenAI's layout as it arrives, and stores its
-// tensors as blobs, each checked on the way. Holds the header, and of the
-// tensors at most a few MiB. What an import that fails has stored is garbage
-// that is collected later. Not thread-safe; blocks on the disk.
+// tensors as blobs, each checked on the way. What is stored is remembered, so
+// that an import that was cut can go on at the end of a tensor. Holds the
+// header, and of the tensors at most a few MiB. Not thread-safe; blocks on the
+// disk.
 class ModelImport {
  public:
   struct Result {
@@ -41,22 +43,37 @@ class ModelImport {
     storage::TensorManifest manifest;
   };
 
-  // `blobs` outlives the import.
-  explicit ModelImport(storage::BlobStore& blobs) : blobs_(blobs) {}
+  // Goes on after what `staging` has found. `blobs` outlives the import.
+  // DATA_LOSS or NOT_FOUND when the header that was stored cannot be read.
+  static absl::StatusOr<std::unique_ptr<ModelImport>> Begin(
+      storage::BlobStore& blobs, std::unique_ptr<UploadStaging> staging);
 
   // The next bytes of the file. INVALID_ARGUMENT with the reasons of
   // ParseHeader and ReadClipConfig (the message names the tensor or points to
   // attune-convert), NON_FINITE_WEIGHTS naming the tensor, INVALID_SAFETENSORS
-  // for bytes after the end; the errors of the blob store. Unusable after an
-  // error.
+  // for bytes after the end; the errors of the blob store and of
+  // UploadStaging::Add. Unusable after an error.
   absl::Status Append(absl::string_view bytes);
+
+  // The stream was cut: remembers the whole tensors, for the next one. The
+  // import may not be used any more.
+  void Keep();
 
   // The file is complete. DATA_LOSS, reason DIGEST_MISMATCH, when its size or
   // SHA-256 is another; INVALID_ARGUMENT, reason INVALID_SAFETENSORS, when the
   // file itself is cut. The blobs are durable when it returns. Call once.
   absl::StatusOr<Result> Finish(int64_t size_bytes, absl::string_view sha256);
 
+  UploadStaging& staging() { return *staging_; }
+
  private:
+  ModelImport(storage::BlobStore& blobs, std::unique_ptr<UploadStaging> staging)
+      : blobs_(blobs), staging_(std::move(staging)) {}
+
+  absl::Status Resume(std::vector<storage::UploadPart> parts);
+  absl::Status TakeHeader();
+  // Stores the small tensors that wait, and remembers all whole ones.
+  absl::Status Stage();
   absl::Status AppendHeader(absl::string_view bytes, size_t* used);
   absl::Status AppendTensor(absl::string_view bytes);
   absl::Status BeginTensor();
@@ -67,11 +84,17 @@ class ModelImport {
   }
 
   storage::BlobStore& blobs_;
+  const std::unique_ptr<UploadStaging> staging_;
   Sha256 file_hash_;
   int64_t size_bytes_ = 0;
   std::string head_;  // the file's first bytes, until the header is read
   std::optional<safetensors::Header> header_;
   Result result_;
+  // What Stage has remembered, and where the last whole tensor ends.
+  size_t staged_tensors_ = 0;
+  int64_t staged_offset_ = 0;
+  int64_t whole_offset_ = 0;
+  std::string whole_hash_state_;
 
   // The tensor that arrives.
   size_t next_tensor_ = 0;

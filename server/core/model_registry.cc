@@ -15,6 +15,11 @@
 namespace attune::core {
 namespace {
 
+// As which UploadStaging knows the imports of a model.
+std::string UploadTarget(absl::string_view model) {
+  return absl::StrCat("model/", model);
+}
+
 VersionView Describe(storage::Version version, const storage::Model& model) {
   VersionView view;
   for (const auto& [alias, number] : model.aliases) {
@@ -27,9 +32,27 @@ VersionView Describe(storage::Version version, const storage::Model& model) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<ModelImport>> ModelRegistry::BeginImport(
-    absl::string_view model) const {
+    absl::string_view model, absl::string_view request_id,
+    int64_t offset) const {
   ATTUNE_RETURN_IF_ERROR(ValidateName("header.model", model));
-  return std::make_unique<ModelImport>(blobs_);
+  ATTUNE_RETURN_IF_ERROR(blobs_.CheckRoom());
+  ATTUNE_ASSIGN_OR_RETURN(std::unique_ptr<UploadStaging> staging,
+                          UploadStaging::Begin(state_, clock_, request_id,
+                                               UploadTarget(model), offset));
+  return ModelImport::Begin(blobs_, std::move(staging));
+}
+
+absl::StatusOr<UploadProgress> ModelRegistry::GetImport(
+    absl::string_view model, absl::string_view request_id) const {
+  ATTUNE_RETURN_IF_ERROR(ValidateName("model", model));
+  UploadProgress progress;
+  ATTUNE_RETURN_IF_ERROR(
+      state_.Read([&](storage::StateTransaction& transaction) -> absl::Status {
+        ATTUNE_ASSIGN_OR_RETURN(
+            progress, FindUpload(transaction, request_id, UploadTarget(model)));
+        return absl::OkStatus();
+      }));
+  return progress;
 }
 
 absl::StatusOr<VersionView> ModelRegistry::CommitImport(
@@ -53,6 +76,7 @@ absl::StatusOr<VersionView> ModelRegistry::CommitImport(
   ATTUNE_RETURN_IF_ERROR(
       state_.Write([&](storage::StateTransaction& transaction) -> absl::Status {
         const auto add = [&]() -> absl::StatusOr<std::string> {
+          ATTUNE_RETURN_IF_ERROR(import.staging().Remove(transaction));
           storage::Version version;
           version.model = std::string(model);
           version.source = storage::VersionSource::kImported;

@@ -37,10 +37,17 @@ class ModelRegistry {
         clock_(clock),
         on_delete_(std::move(on_delete)) {}
 
-  // An import's body, to be filled and then given to CommitImport.
-  // INVALID_ARGUMENT for a bad name.
+  // An import's body, to be filled and then given to CommitImport; that of
+  // import `request_id` goes on at `offset` of the file. INVALID_ARGUMENT for a
+  // bad name; RESOURCE_EXHAUSTED, reason LOW_DISK_SPACE; the errors of
+  // UploadStaging::Begin and ModelImport::Begin.
   absl::StatusOr<std::unique_ptr<ModelImport>> BeginImport(
-      absl::string_view model) const;
+      absl::string_view model, absl::string_view request_id = "",
+      int64_t offset = 0) const;
+  // What is stored of an import; the result of a committed one is its
+  // version's number. The errors of FindUpload.
+  absl::StatusOr<UploadProgress> GetImport(absl::string_view model,
+                                           absl::string_view request_id) const;
   // Makes the next version of `model` out of the complete file and moves
   // "latest" to it. The errors of ModelImport::Finish and of ApplyOnce.
   absl::StatusOr<VersionView> CommitImport(absl::string_view model,

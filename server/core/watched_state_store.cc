@@ -19,9 +19,14 @@ class WatchedTransaction final : public storage::StateTransaction {
     return transaction_.models();
   }
   storage::RequestStore& requests() override { return transaction_.requests(); }
+  storage::UploadStore& uploads() override { return transaction_.uploads(); }
   absl::StatusOr<std::vector<std::string>> FindReferencedBlobs(
       absl::Span<const std::string> digests) override {
     return transaction_.FindReferencedBlobs(digests);
+  }
+  absl::StatusOr<std::vector<std::string>> ListReferencedBlobs(
+      absl::string_view after, int limit) override {
+    return transaction_.ListReferencedBlobs(after, limit);
   }
 
   bool models_used() const { return models_used_; }

@@ -115,6 +115,17 @@ std::vector<MetricFamily> StateCollector::Collect() const {
   MetricFamily blobs = Gauges("attune_blob_bytes", "Bytes of all blobs");
   Add(blobs, {}, static_cast<double>(figures.blob_bytes));
   families.push_back(std::move(blobs));
+  MetricFamily free = Gauges("attune_disk_free_bytes",
+                             "Free bytes of the data folder's disk; -1 where "
+                             "it cannot be asked");
+  Add(free, {}, static_cast<double>(figures.disk_free_bytes));
+  families.push_back(std::move(free));
+  MetricFamily reserve =
+      Gauges("attune_disk_reserve_held",
+             "1 while room is kept for the state of jobs, 0 once it had to be "
+             "given up");
+  Add(reserve, {}, figures.disk_reserve_held ? 1 : 0);
+  families.push_back(std::move(reserve));
   return families;
 }
 

@@ -30,6 +30,8 @@ struct StateFigures {
   std::vector<std::string> loaded_versions;  // NAME:N, distinct
   std::map<std::string, int64_t> wal_bytes;  // by database
   int64_t blob_bytes = 0;
+  int64_t disk_free_bytes = -1;  // -1 where it is not known
+  bool disk_reserve_held = false;
 };
 
 // Gauges read when they are scraped.

@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
 #include "server/services/dataset_codec.h"
@@ -47,6 +48,28 @@ DatasetService::UploadExamples(grpc::CallbackServerContext* context,
   return RunUpload<v1::UploadExamplesRequest, v1::UploadExamplesResponse>(
       environment_, {kService, "UploadExamples"}, context, response,
       NewExampleUpload(datasets_));
+}
+
+grpc::ServerUnaryReactor* DatasetService::GetUpload(
+    grpc::CallbackServerContext* context, const v1::GetUploadRequest* request,
+    v1::Upload* response) {
+  return RunUnary<v1::GetUploadRequest, v1::Upload>(
+      environment_, {kService, "GetUpload"}, context, request, response,
+      [this](const v1::GetUploadRequest& request,
+             v1::Upload* response) -> absl::Status {
+        ATTUNE_ASSIGN_OR_RETURN(
+            const core::UploadProgress progress,
+            datasets_.GetUpload(request.dataset(), request.request_id()));
+        response->set_dataset(request.dataset());
+        response->set_request_id(request.request_id());
+        response->set_offset(progress.offset);
+        response->set_committed(progress.committed);
+        int64_t added = 0;
+        if (absl::SimpleAtoi(progress.result, &added)) {
+          response->set_added_count(added);
+        }
+        return absl::OkStatus();
+      });
 }
 
 grpc::ServerUnaryReactor* DatasetService::SealDataset(

@@ -8,8 +8,7 @@
 
 namespace attune::services {
 
-// attune.v1.DatasetService over core::DatasetManager. GetUpload is
-// UNIMPLEMENTED: an upload that was cut begins again.
+// attune.v1.DatasetService over core::DatasetManager.
 class DatasetService final : public v1::DatasetService::CallbackService {
  public:
   // The arguments outlive the service.
@@ -24,6 +23,9 @@ class DatasetService final : public v1::DatasetService::CallbackService {
   grpc::ServerReadReactor<v1::UploadExamplesRequest>* UploadExamples(
       grpc::CallbackServerContext* context,
       v1::UploadExamplesResponse* response) override;
+  grpc::ServerUnaryReactor* GetUpload(grpc::CallbackServerContext* context,
+                                      const v1::GetUploadRequest* request,
+                                      v1::Upload* response) override;
   grpc::ServerUnaryReactor* SealDataset(grpc::CallbackServerContext* context,
                                         const v1::SealDatasetRequest* request,
                                         v1::Dataset* response) override;

@@ -29,6 +29,26 @@ class ExampleUpload final : public UploadHandler<v1::UploadExamplesRequest,
       : datasets_(datasets) {}
 
   absl::Status OnMessage(v1::UploadExamplesRequest& request) override {
+    return Settle(TakeMessage(request));
+  }
+
+  absl::Status OnEnd(v1::UploadExamplesResponse* response) override {
+    return Settle(Commit(response));
+  }
+
+  void OnCut() override {
+    // After the end message nothing but the answer is missing.
+    if (upload_ == nullptr || end_.has_value()) return;
+    upload_->Keep(examples_end_, hash_.SaveState());
+  }
+
+ private:
+  absl::Status Settle(absl::Status status) {
+    if (upload_ != nullptr && !status.ok()) upload_->GiveUp(status);
+    return status;
+  }
+
+  absl::Status TakeMessage(const v1::UploadExamplesRequest& request) {
     if (end_.has_value()) {
       return BadStream("the stream goes on after its end message");
     }
@@ -49,7 +69,7 @@ class ExampleUpload final : public UploadHandler<v1::UploadExamplesRequest,
     return BadStream("a message has neither header, chunk nor end");
   }
 
-  absl::Status OnEnd(v1::UploadExamplesResponse* response) override {
+  absl::Status Commit(v1::UploadExamplesResponse* response) {
     if (upload_ == nullptr) return BadStream("the stream has no header");
     if (!end_.has_value()) {
       return BadStream("the stream ends without its end message");
@@ -57,6 +77,7 @@ class ExampleUpload final : public UploadHandler<v1::UploadExamplesRequest,
     if (size_bytes_ == 0 && end_->size_bytes() == 0) {
       return BadStream("the stream has no data");
     }
+    hash_.Update(decoder_.rest());
     if (end_->size_bytes() != size_bytes_ ||
         end_->sha256() != hash_.FinishHex()) {
       return Error(absl::StatusCode::kDataLoss, "DIGEST_MISMATCH",
@@ -76,16 +97,20 @@ class ExampleUpload final : public UploadHandler<v1::UploadExamplesRequest,
     return absl::OkStatus();
   }
 
- private:
   absl::Status OnHeader(const v1::UploadExamplesRequest::Header& header) {
     if (upload_ != nullptr) return BadStream("the header came twice");
-    if (header.offset() != 0) {
-      return InvalidField("header.offset",
-                          "must be 0: nothing of this upload was kept");
-    }
     ATTUNE_ASSIGN_OR_RETURN(
-        upload_, datasets_.BeginUpload(header.dataset(), header.request_id()));
+        upload_, datasets_.BeginUpload(header.dataset(), header.request_id(),
+                                       header.offset()));
     header_ = header;
+    if (upload_->start_offset() == 0) return absl::OkStatus();
+    std::optional<Sha256> hash =
+        Sha256::RestoreState(upload_->start_hash_state());
+    if (!hash.has_value()) {
+      return absl::InternalError("the state of the upload's digest is none");
+    }
+    hash_ = *std::move(hash);
+    size_bytes_ = examples_end_ = upload_->start_offset();
     return absl::OkStatus();
   }
 
@@ -94,13 +119,18 @@ class ExampleUpload final : public UploadHandler<v1::UploadExamplesRequest,
       return BadStream(absl::StrCat("a chunk has ", chunk.size(),
                                     " bytes, more than ", kMaxChunkBytes));
     }
-    hash_.Update(chunk);
     size_bytes_ += static_cast<int64_t>(chunk.size());
     decoder_.Feed(chunk);
     while (true) {
       ATTUNE_ASSIGN_OR_RETURN(const bool found, decoder_.Next(&example_));
       if (!found) return absl::OkStatus();
+      // Example by example, since an upload can go on after any of them.
+      hash_.Update(decoder_.last_message());
+      examples_end_ += static_cast<int64_t>(decoder_.last_message().size());
       ATTUNE_RETURN_IF_ERROR(upload_->Add(TakeExample(example_)));
+      if (!upload_->batch_is_full()) continue;
+      ATTUNE_RETURN_IF_ERROR(
+          upload_->StoreBatch(examples_end_, hash_.SaveState()));
     }
   }
 
@@ -109,7 +139,8 @@ class ExampleUpload final : public UploadHandler<v1::UploadExamplesRequest,
   std::unique_ptr<core::DatasetUpload> upload_;
   DelimitedDecoder decoder_;
   v1::Example example_;
-  Sha256 hash_;
+  Sha256 hash_;  // of the whole examples, and at the end of all bytes
+  int64_t examples_end_ = 0;
   int64_t size_bytes_ = 0;
   std::optional<v1::UploadExamplesRequest::End> end_;
 };

@@ -32,6 +32,24 @@ class ImportHandler final
   explicit ImportHandler(core::ModelRegistry& registry) : registry_(registry) {}
 
   absl::Status OnMessage(v1::ImportModelRequest& request) override {
+    return Settle(TakeMessage(request));
+  }
+
+  absl::Status OnEnd(v1::Version* response) override {
+    return Settle(Commit(response));
+  }
+
+  void OnCut() override {
+    if (import_ != nullptr) import_->Keep();
+  }
+
+ private:
+  absl::Status Settle(absl::Status status) {
+    if (import_ != nullptr && !status.ok()) import_->staging().GiveUp(status);
+    return status;
+  }
+
+  absl::Status TakeMessage(const v1::ImportModelRequest& request) {
     if (end_) return BadStream("the stream goes on after its end message");
     switch (request.part_case()) {
       case v1::ImportModelRequest::kHeader:
@@ -51,7 +69,7 @@ class ImportHandler final
     return absl::InternalError("unknown part");
   }
 
-  absl::Status OnEnd(v1::Version* response) override {
+  absl::Status Commit(v1::Version* response) {
     if (!end_) {
       return BadStream(import_ == nullptr
                            ? "the stream has no header"
@@ -67,11 +85,12 @@ class ImportHandler final
     return absl::OkStatus();
   }
 
- private:
   absl::Status OnHeader(const v1::ImportModelRequest::Header& header) {
     if (import_ != nullptr) return BadStream("the header came twice");
     ATTUNE_RETURN_IF_ERROR(core::ValidateRequestId(header.request_id()));
-    ATTUNE_ASSIGN_OR_RETURN(import_, registry_.BeginImport(header.model()));
+    ATTUNE_ASSIGN_OR_RETURN(
+        import_, registry_.BeginImport(header.model(), header.request_id(),
+                                       header.offset()));
     header_ = header;
     return absl::OkStatus();
   }
@@ -130,6 +149,28 @@ grpc::ServerReadReactor<v1::ImportModelRequest>* ModelService::ImportModel(
   return RunUpload<v1::ImportModelRequest, v1::Version>(
       environment_, {kService, "ImportModel"}, context, response,
       std::make_unique<ImportHandler>(registry_));
+}
+
+grpc::ServerUnaryReactor* ModelService::GetImport(
+    grpc::CallbackServerContext* context, const v1::GetImportRequest* request,
+    v1::Import* response) {
+  return RunUnary<v1::GetImportRequest, v1::Import>(
+      environment_, {kService, "GetImport"}, context, request, response,
+      [this](const v1::GetImportRequest& request,
+             v1::Import* response) -> absl::Status {
+        ATTUNE_ASSIGN_OR_RETURN(
+            const core::UploadProgress progress,
+            registry_.GetImport(request.model(), request.request_id()));
+        response->set_model(request.model());
+        response->set_request_id(request.request_id());
+        response->set_offset(progress.offset);
+        response->set_committed(progress.committed);
+        if (progress.committed) {
+          response->set_version(
+              absl::StrCat(request.model(), ":", progress.result));
+        }
+        return absl::OkStatus();
+      });
 }
 
 grpc::ServerUnaryReactor* ModelService::GetModel(

@@ -17,6 +17,9 @@ class ModelService final : public v1::ModelService::CallbackService {
 
   grpc::ServerReadReactor<v1::ImportModelRequest>* ImportModel(
       grpc::CallbackServerContext* context, v1::Version* response) override;
+  grpc::ServerUnaryReactor* GetImport(grpc::CallbackServerContext* context,
+                                      const v1::GetImportRequest* request,
+                                      v1::Import* response) override;
   grpc::ServerUnaryReactor* GetModel(grpc::CallbackServerContext* context,
                                      const v1::GetModelRequest* request,
                                      v1::Model* response) override;

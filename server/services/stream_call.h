@@ -23,8 +23,8 @@ namespace attune::services {
 
 // The body of one client-streaming call. Made when the call begins; every
 // function runs on the executor, one at a time. Destroyed without OnEnd when
-// the call fails or the client goes away: what is not committed by then is to
-// be forgotten.
+// the call fails or the client goes away: what is not committed by then has no
+// effect.
 template <typename Request, typename Response>
 class UploadHandler {
  public:
@@ -33,6 +33,8 @@ class UploadHandler {
   virtual absl::Status OnMessage(Request& request) = 0;
   // The client has sent everything.
   virtual absl::Status OnEnd(Response* response) = 0;
+  // The client has gone away, perhaps to come back.
+  virtual void OnCut() {}
 };
 
 // The body of one server-streaming call, under the same rules.
@@ -75,7 +77,10 @@ class UploadCall final : public grpc::ServerReadReactor<Request> {
         request_.Clear();
         this->StartRead(&request_);
       } else if (cancelled_.load()) {
-        Done(absl::CancelledError("the client cancelled the call"));
+        Done(CatchExceptions([&] {
+          handler_->OnCut();
+          return absl::CancelledError("the client cancelled the call");
+        }));
       } else {
         Done(CatchExceptions([&] { return handler_->OnEnd(response_); }));
       }

@@ -8,6 +8,7 @@
 #include "common/digest.h"
 #include "common/error.h"
 #include "common/status_macros.h"
+#include "storage/file_lock.h"
 #include "storage/sqlite/blob_table.h"
 #include "storage/sqlite/blob_writer.h"
 #include "storage/sqlite/database.h"
@@ -28,14 +29,19 @@ absl::Status Damaged(absl::string_view digest) {
 
 class SqliteBlobStore : public BlobStore {
  public:
-  SqliteBlobStore(std::unique_ptr<Database> database, Clock& clock)
-      : database_(std::move(database)), clock_(clock) {}
+  SqliteBlobStore(std::unique_ptr<Database> database, std::string lock_path,
+                  const SqliteOptions& options)
+      : database_(std::move(database)),
+        lock_path_(std::move(lock_path)),
+        clock_(*options.clock),
+        disk_(options.disk) {}
 
   absl::Status RemoveLeftovers();
 
+  absl::Status CheckRoom() const override;
   absl::Status Put(absl::Span<const BlobView> blobs) override;
   std::unique_ptr<BlobWriter> NewWriter() override {
-    return std::make_unique<SqliteBlobWriter>(*database_, clock_);
+    return std::make_unique<SqliteBlobWriter>(*database_, clock_, disk_);
   }
   absl::Status Read(
       absl::string_view digest,
@@ -61,7 +67,11 @@ class SqliteBlobStore : public BlobStore {
       const std::unordered_set<std::string>& referenced);
 
   const std::unique_ptr<Database> database_;
+  // Held by a collection, and by a backup, which copies blobs after the state
+  // that names them; "": there is no other process.
+  const std::string lock_path_;
   Clock& clock_;
+  const DiskSpace* const disk_;
 };
 
 absl::Status SqliteBlobStore::RemoveLeftovers() {
@@ -74,6 +84,17 @@ absl::Status SqliteBlobStore::RemoveLeftovers() {
         return absl::OkStatus();
       }));
   return RemoveUnfinished(*database_, std::move(unfinished));
+}
+
+absl::Status SqliteBlobStore::CheckRoom() const {
+  if (disk_ == nullptr) return absl::OkStatus();
+  int64_t reusable = 0;
+  ATTUNE_RETURN_IF_ERROR(
+      database_->Read([&](Connection& connection) -> absl::Status {
+        ATTUNE_ASSIGN_OR_RETURN(reusable, ReusableBytes(connection));
+        return absl::OkStatus();
+      }));
+  return disk_->AdmitUpload(reusable);
 }
 
 absl::Status SqliteBlobStore::Put(absl::Span<const BlobView> blobs) {
@@ -98,7 +119,12 @@ absl::Status SqliteBlobStore::Put(absl::Span<const BlobView> blobs) {
 
 absl::Status SqliteBlobStore::PutBatch(absl::Span<const BlobView> blobs) {
   const absl::Time now = clock_.WallNow();
+  int64_t bytes = 0;
+  for (const BlobView& blob : blobs) {
+    bytes += static_cast<int64_t>(blob.bytes.size());
+  }
   return database_->Write([&](Connection& connection) -> absl::Status {
+    ATTUNE_RETURN_IF_ERROR(AdmitBlobs(connection, disk_, bytes));
     for (const BlobView& blob : blobs) {
       ATTUNE_ASSIGN_OR_RETURN(const bool there,
                               TouchBlob(connection, blob.digest, now));
@@ -119,7 +145,7 @@ absl::Status SqliteBlobStore::PutBatch(absl::Span<const BlobView> blobs) {
 }
 
 absl::Status SqliteBlobStore::PutLarge(const BlobView& blob) {
-  SqliteBlobWriter writer(*database_, clock_);
+  SqliteBlobWriter writer(*database_, clock_, disk_);
   ATTUNE_RETURN_IF_ERROR(writer.Append(blob.bytes));
   return writer.Commit(blob.digest).status();
 }
@@ -139,8 +165,12 @@ absl::Status SqliteBlobStore::Read(
           if (number == 0) {
             ATTUNE_ASSIGN_OR_RETURN(blob, FindBlob(connection, digest));
           }
-          ATTUNE_ASSIGN_OR_RETURN(chunk,
-                                  ReadChunk(connection, blob.id, number));
+          absl::StatusOr<std::string> read =
+              ReadChunk(connection, blob.id, number);
+          // Its pages do not hang together: the blob is what is lost.
+          if (absl::IsDataLoss(read.status())) return Damaged(digest);
+          ATTUNE_RETURN_IF_ERROR(read.status());
+          chunk = *std::move(read);
           return absl::OkStatus();
         }));
     hash.Update(chunk);
@@ -208,6 +238,11 @@ absl::StatusOr<int64_t> SqliteBlobStore::CollectGarbage(
     absl::FunctionRef<
         absl::StatusOr<std::vector<std::string>>(absl::Span<const std::string>)>
         find_referenced) {
+  std::unique_ptr<FileLock> lock;
+  if (!lock_path_.empty()) {
+    ATTUNE_ASSIGN_OR_RETURN(
+        lock, FileLock::Acquire(lock_path_, FileLock::Mode::kExclusive));
+  }
   int64_t deleted = 0;
   std::string last;
   while (true) {
@@ -259,15 +294,28 @@ absl::StatusOr<int64_t> SqliteBlobStore::DeleteUnreferenced(
 
 }  // namespace
 
+absl::StatusOr<std::unique_ptr<BlobStore>> OpenBlobStoreForReading(
+    const std::string& path) {
+  ATTUNE_ASSIGN_OR_RETURN(std::unique_ptr<Database> database,
+                          Database::OpenForReading(path, BlobSchema()));
+  return std::make_unique<SqliteBlobStore>(std::move(database), "",
+                                           SqliteOptions());
+}
+
 absl::StatusOr<std::unique_ptr<BlobStore>> OpenBlobStore(
     const std::string& path, const SqliteOptions& options) {
   ATTUNE_ASSIGN_OR_RETURN(
       std::unique_ptr<Database> database,
       Database::Open(path, "blobs", kPageSize, BlobSchema(), options));
-  auto store =
-      std::make_unique<SqliteBlobStore>(std::move(database), *options.clock);
+  auto store = std::make_unique<SqliteBlobStore>(
+      std::move(database), path == ":memory:" ? "" : BlobLockPath(path),
+      options);
   ATTUNE_RETURN_IF_ERROR(store->RemoveLeftovers());
   return store;
+}
+
+std::string BlobLockPath(const std::string& path) {
+  return absl::StrCat(path, ".lock");
 }
 
 int64_t WalBytes(const std::string& path) {

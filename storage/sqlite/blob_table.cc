@@ -34,6 +34,19 @@ absl::StatusOr<bool> RemoveChunks(Connection& connection, int64_t blob,
 
 }  // namespace
 
+absl::StatusOr<int64_t> ReusableBytes(Connection& connection) {
+  return SelectOne(connection, absl::InternalError("no count"), ReadInt64,
+                   "SELECT (SELECT freelist_count FROM pragma_freelist_count)"
+                   " * (SELECT page_size FROM pragma_page_size)");
+}
+
+absl::Status AdmitBlobs(Connection& connection, const DiskSpace* disk,
+                        int64_t bytes) {
+  if (disk == nullptr) return absl::OkStatus();
+  ATTUNE_ASSIGN_OR_RETURN(const int64_t reusable, ReusableBytes(connection));
+  return disk->AdmitBlobs(bytes, reusable);
+}
+
 absl::StatusOr<BlobRow> FindBlob(Connection& connection,
                                  absl::string_view digest) {
   return SelectOne(

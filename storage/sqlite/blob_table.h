@@ -13,6 +13,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
+#include "storage/disk_space.h"
 #include "storage/sqlite/connection.h"
 #include "storage/sqlite/database.h"
 
@@ -26,6 +27,13 @@ struct BlobRow {
   int64_t id = 0;
   int64_t size_bytes = 0;
 };
+
+// Bytes of the pages that deleted blobs have left in the file.
+absl::StatusOr<int64_t> ReusableBytes(Connection& connection);
+
+// DiskSpace::AdmitBlobs; OK without a `disk`.
+absl::Status AdmitBlobs(Connection& connection, const DiskSpace* disk,
+                        int64_t bytes);
 
 // NOT_FOUND.
 absl::StatusOr<BlobRow> FindBlob(Connection& connection,

@@ -41,6 +41,8 @@ absl::Status SqliteBlobWriter::StoreChunk(absl::string_view bytes) {
   int64_t id = unfinished_;
   ATTUNE_RETURN_IF_ERROR(
       database_.Write([&](Connection& connection) -> absl::Status {
+        ATTUNE_RETURN_IF_ERROR(
+            AdmitBlobs(connection, disk_, static_cast<int64_t>(bytes.size())));
         if (id == 0) {
           ATTUNE_ASSIGN_OR_RETURN(
               id, InsertBlob(connection, std::nullopt, 0, clock_.WallNow()));
@@ -72,6 +74,8 @@ absl::Status SqliteBlobWriter::Finish(const std::string& digest) {
         ATTUNE_ASSIGN_OR_RETURN(const bool there,
                                 TouchBlob(connection, digest, now));
         if (there) return absl::OkStatus();
+        ATTUNE_RETURN_IF_ERROR(AdmitBlobs(
+            connection, disk_, static_cast<int64_t>(buffer_.size())));
         int64_t id = unfinished_;
         if (id == 0) {
           ATTUNE_ASSIGN_OR_RETURN(

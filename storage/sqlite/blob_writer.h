@@ -7,6 +7,7 @@
 #include "common/clock.h"
 #include "common/digest.h"
 #include "storage/blob_store.h"
+#include "storage/disk_space.h"
 #include "storage/sqlite/database.h"
 
 namespace attune::storage {
@@ -17,9 +18,9 @@ namespace attune::storage {
 // chunk in memory.
 class SqliteBlobWriter : public BlobWriter {
  public:
-  // Both outlive the writer.
-  SqliteBlobWriter(Database& database, Clock& clock)
-      : database_(database), clock_(clock) {}
+  // All outlive the writer; `disk` may be nullptr.
+  SqliteBlobWriter(Database& database, Clock& clock, const DiskSpace* disk)
+      : database_(database), clock_(clock), disk_(disk) {}
   ~SqliteBlobWriter() override;
 
   absl::Status Append(absl::string_view bytes) override;
@@ -33,6 +34,7 @@ class SqliteBlobWriter : public BlobWriter {
 
   Database& database_;
   Clock& clock_;
+  const DiskSpace* const disk_;
   Sha256 hash_;
   std::string buffer_;  // bytes that do not fill a chunk yet
   int64_t size_bytes_ = 0;

@@ -1,16 +1,22 @@
 #include "storage/sqlite/database.h"
 
+#include <filesystem>
+#include <system_error>
 #include <utility>
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/memory/memory.h"
+#include "absl/strings/str_cat.h"
+#include "common/error.h"
 #include "common/status_macros.h"
+#include "storage/sqlite/copy.h"
 #include "storage/sqlite/sqlite_status.h"
 
 namespace attune::storage {
 namespace {
 
 constexpr int kReaders = 4;
+constexpr int kSmallestPageSize = 4096;
 constexpr absl::string_view kBeginWrite = "BEGIN IMMEDIATE";
 constexpr absl::string_view kBeginRead = "BEGIN";
 
@@ -25,6 +31,8 @@ absl::StatusOr<std::unique_ptr<Database>> Database::Open(
     absl::MutexLock writer_lock(&database->writer_mutex_);
     database->writer_ =
         std::make_unique<Connection>(path, Access::kWriter, page_size);
+    ATTUNE_RETURN_IF_ERROR(
+        CheckIntegrity(*database->writer_, schema, options.check));
     ATTUNE_RETURN_IF_ERROR(Migrate(*database->writer_, schema));
     absl::MutexLock readers_lock(&database->readers_mutex_);
     for (int i = 0; i < (database->in_memory_ ? 0 : kReaders); ++i) {
@@ -37,9 +45,31 @@ absl::StatusOr<std::unique_ptr<Database>> Database::Open(
   return database;
 }
 
+absl::StatusOr<std::unique_ptr<Database>> Database::OpenForReading(
+    const std::string& path, const Schema& schema) {
+  std::error_code error;
+  if (!std::filesystem::exists(path, error)) return NotFound("file", path);
+  auto database = absl::WrapUnique(new Database(path, SqliteOptions()));
+  try {
+    absl::MutexLock lock(&database->readers_mutex_);
+    // The size of a page is the file's.
+    auto reader =
+        std::make_unique<Connection>(path, Access::kReader, kSmallestPageSize);
+    ATTUNE_RETURN_IF_ERROR(CheckVersion(*reader, schema));
+    database->idle_readers_.push_back(std::move(reader));
+  } catch (...) {
+    return CurrentExceptionStatus();
+  }
+  return database;
+}
+
 absl::Status Database::Write(
     absl::FunctionRef<absl::Status(Connection&)> body) {
   absl::MutexLock lock(&writer_mutex_);
+  if (writer_ == nullptr) {
+    return Error(absl::StatusCode::kFailedPrecondition, "READ_ONLY",
+                 absl::StrCat(name_, " was opened for reading"));
+  }
   const absl::Duration start = options_.clock->MonotonicNow();
   absl::Status status = writer_->RunTransaction(
       kBeginWrite,
@@ -50,8 +80,22 @@ absl::Status Database::Write(
   return status;
 }
 
+absl::Status Database::Copy(const std::string& destination) {
+  return WithReader([&](Connection& connection) {
+    return CopyDatabase(connection, destination);
+  });
+}
+
 absl::Status Database::Read(absl::FunctionRef<absl::Status(Connection&)> body) {
   if (in_memory_) return ReadInMemory(body);
+  return WithReader([&](Connection& connection) {
+    return connection.RunTransaction(kBeginRead,
+                                     [&] { return body(connection); });
+  });
+}
+
+absl::Status Database::WithReader(
+    absl::FunctionRef<absl::Status(Connection&)> body) {
   std::unique_ptr<Connection> reader;
   {
     absl::MutexLock lock(&readers_mutex_);
@@ -63,7 +107,7 @@ absl::Status Database::Read(absl::FunctionRef<absl::Status(Connection&)> body) {
     absl::MutexLock lock(&readers_mutex_);
     idle_readers_.push_back(std::move(reader));
   });
-  return reader->RunTransaction(kBeginRead, [&] { return body(*reader); });
+  return body(*reader);
 }
 
 absl::Status Database::ReadInMemory(

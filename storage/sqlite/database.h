@@ -27,9 +27,20 @@ class Database {
       const std::string& path, const std::string& name, int page_size,
       const Schema& schema, const SqliteOptions& options);
 
+  // Opens a file for reading alone, perhaps beside the process that writes it.
+  // NOT_FOUND, reason NOT_FOUND, when it is missing; the errors of
+  // CheckVersion.
+  static absl::StatusOr<std::unique_ptr<Database>> OpenForReading(
+      const std::string& path, const Schema& schema);
+
   // In one BEGIN IMMEDIATE transaction, rolled back when `body` fails.
+  // FAILED_PRECONDITION, reason READ_ONLY, when it was opened for reading.
   absl::Status Write(absl::FunctionRef<absl::Status(Connection&)> body)
       ABSL_LOCKS_EXCLUDED(writer_mutex_);
+
+  // Copies it as of one moment to the file `destination`; see CopyDatabase.
+  absl::Status Copy(const std::string& destination)
+      ABSL_LOCKS_EXCLUDED(readers_mutex_);
 
   // On one snapshot; changes are refused.
   absl::Status Read(absl::FunctionRef<absl::Status(Connection&)> body)
@@ -41,6 +52,8 @@ class Database {
 
   absl::Status ReadInMemory(absl::FunctionRef<absl::Status(Connection&)> body)
       ABSL_LOCKS_EXCLUDED(writer_mutex_);
+  absl::Status WithReader(absl::FunctionRef<absl::Status(Connection&)> body)
+      ABSL_LOCKS_EXCLUDED(readers_mutex_);
   bool HasIdleReader() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(readers_mutex_) {
     return !idle_readers_.empty();
   }

@@ -48,6 +48,16 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(OptimizerOptions, kind,
                                                 learning_rate, weight_decay,
                                                 warmup_ratio, schedule)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(InvalidExample, example, reason)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Example, kind, image_digest,
+                                                image_size_bytes, text,
+                                                other_text, clean_image_digest,
+                                                clean_image_size_bytes,
+                                                attributes, caption_attributes)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(TensorEntry, name, data_type,
+                                                shape, blob_digest, size_bytes)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(UploadPart, hash_state,
+                                                examples, header_digest,
+                                                tensors)
 
 }  // namespace attune::storage
 
@@ -119,6 +129,7 @@ std::string ToJson(const std::vector<Figure>& figures) {
 std::string ToJson(const std::vector<InvalidExample>& examples) {
   return json(examples).dump();
 }
+std::string ToJson(const UploadPart& part) { return json(part).dump(); }
 std::string ToJson(const Attributes& attributes) {
   return attributes.empty() ? "" : json(attributes).dump();
 }
@@ -132,6 +143,7 @@ template std::vector<std::string> FromJson(absl::string_view);
 template std::vector<int64_t> FromJson(absl::string_view);
 template std::vector<Figure> FromJson(absl::string_view);
 template std::vector<InvalidExample> FromJson(absl::string_view);
+template UploadPart FromJson(absl::string_view);
 
 template <>
 Attributes FromJson<Attributes>(absl::string_view text) {

@@ -11,6 +11,7 @@
 #include "absl/strings/string_view.h"
 #include "storage/job_spec.h"
 #include "storage/records.h"
+#include "storage/upload_store.h"
 
 namespace attune::storage {
 
@@ -22,6 +23,8 @@ std::string ToJson(const std::vector<std::string>& texts);
 std::string ToJson(const std::vector<int64_t>& numbers);
 std::string ToJson(const std::vector<Figure>& figures);
 std::string ToJson(const std::vector<InvalidExample>& examples);
+// Without its end_offset, which has a column.
+std::string ToJson(const UploadPart& part);
 // "" when there are none.
 std::string ToJson(const Attributes& attributes);
 

@@ -1,6 +1,7 @@
 #include <memory>
 #include <utility>
 
+#include "common/error.h"
 #include "common/status_macros.h"
 #include "storage/sqlite/database.h"
 #include "storage/sqlite/dataset_store.h"
@@ -9,6 +10,7 @@
 #include "storage/sqlite/query.h"
 #include "storage/sqlite/request_store.h"
 #include "storage/sqlite/sqlite_stores.h"
+#include "storage/sqlite/upload_store.h"
 
 namespace attune::storage {
 namespace {
@@ -22,12 +24,14 @@ class SqliteStateTransaction : public StateTransaction {
         datasets_(connection),
         jobs_(connection),
         models_(connection),
-        requests_(connection) {}
+        requests_(connection),
+        uploads_(connection) {}
 
   DatasetStore& datasets() override { return datasets_; }
   JobStore& jobs() override { return jobs_; }
   ModelStore& models() override { return models_; }
   RequestStore& requests() override { return requests_; }
+  UploadStore& uploads() override { return uploads_; }
 
   absl::StatusOr<std::vector<std::string>> FindReferencedBlobs(
       absl::Span<const std::string> digests) override {
@@ -38,11 +42,24 @@ class SqliteStateTransaction : public StateTransaction {
           SelectOne(connection_, absl::InternalError("no answer"), ReadInt64,
                     "SELECT EXISTS (SELECT 1 FROM images WHERE digest = ?1)"
                     " OR EXISTS (SELECT 1 FROM tensors"
-                    " WHERE blob_digest = ?1)",
+                    " WHERE blob_digest = ?1)"
+                    " OR EXISTS (SELECT 1 FROM upload_blobs"
+                    " WHERE digest = ?1)",
                     digest));
       if (count != 0) referenced.push_back(digest);
     }
     return referenced;
+  }
+
+  absl::StatusOr<std::vector<std::string>> ListReferencedBlobs(
+      absl::string_view after, int limit) override {
+    return SelectAll(connection_, ReadText,
+                     "SELECT digest FROM images WHERE digest > ?1"
+                     " UNION SELECT blob_digest FROM tensors"
+                     " WHERE blob_digest > ?1"
+                     " UNION SELECT digest FROM upload_blobs WHERE digest > ?1"
+                     " ORDER BY 1 LIMIT ?2",
+                     after, limit);
   }
 
  private:
@@ -51,19 +68,25 @@ class SqliteStateTransaction : public StateTransaction {
   SqliteJobStore jobs_;
   SqliteModelStore models_;
   SqliteRequestStore requests_;
+  SqliteUploadStore uploads_;
 };
 
 class SqliteStateStore : public StateStore {
  public:
-  explicit SqliteStateStore(std::unique_ptr<Database> database)
-      : database_(std::move(database)) {}
+  SqliteStateStore(std::unique_ptr<Database> database, DiskSpace* disk)
+      : database_(std::move(database)), disk_(disk) {}
 
   absl::Status Write(
       absl::FunctionRef<absl::Status(StateTransaction&)> body) override {
-    return database_->Write([&](Connection& connection) {
+    if (disk_ != nullptr) disk_->PrepareStateWrite();
+    absl::Status status = database_->Write([&](Connection& connection) {
       SqliteStateTransaction transaction(connection);
       return body(transaction);
     });
+    if (disk_ != nullptr && ErrorReason(status) == "DISK_FULL") {
+      disk_->StateWriteFailed();
+    }
+    return status;
   }
 
   absl::Status Read(
@@ -76,6 +99,7 @@ class SqliteStateStore : public StateStore {
 
  private:
   const std::unique_ptr<Database> database_;
+  DiskSpace* const disk_;
 };
 
 }  // namespace
@@ -85,7 +109,7 @@ absl::StatusOr<std::unique_ptr<StateStore>> OpenStateStore(
   ATTUNE_ASSIGN_OR_RETURN(
       std::unique_ptr<Database> database,
       Database::Open(path, "state", kPageSize, StateSchema(), options));
-  return std::make_unique<SqliteStateStore>(std::move(database));
+  return std::make_unique<SqliteStateStore>(std::move(database), options.disk);
 }
 
 }  // namespace attune::storage

@@ -7,6 +7,7 @@
 #include "client/examples_file.h"
 #include "common/error.h"
 #include "common/grpc/channel.h"
+#include "common/grpc/delimited.h"
 #include "common/ids.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -146,6 +147,59 @@ TEST_F(AttuneClientTest, AnUploadThatBreaksStartsAgainUnderItsRequestId) {
   EXPECT_EQ(response->added_count(), 3);
   EXPECT_EQ(reads.back(), 2);
   EXPECT_EQ(Calls(), 2);
+}
+
+TEST_F(AttuneClientTest, AnUploadThatBreaksGoesOnWhereTheServerSays) {
+  const ExampleSource source = Pictures(300, 10'000);
+  std::string bytes;
+  for (int64_t i = 0; i < source.count; ++i) {
+    AppendDelimited(*source.read(i), &bytes);
+  }
+  FailNext({absl::UnavailableError("cut"), absl::OkStatus()});
+  {
+    absl::MutexLock lock(&fake_.mutex);
+    fake_.kept = bytes;
+    fake_.upload.emplace().set_offset(2'000'000);
+  }
+  const auto response = client_.UploadExamples("rta", source);
+  ASSERT_TRUE(response.ok()) << response.status();
+  EXPECT_EQ(response->added_count(), 300);
+  absl::MutexLock lock(&fake_.mutex);
+  EXPECT_THAT(fake_.offsets, ElementsAre(2'000'000));
+  ASSERT_EQ(fake_.chunk_sizes.size(), 1u);
+  EXPECT_EQ(fake_.chunk_sizes[0], bytes.size() - 2'000'000);
+}
+
+TEST_F(AttuneClientTest, AnUploadWhoseAnswerWasLostIsNotSentAgain) {
+  FailNext({absl::UnavailableError("cut")});
+  {
+    absl::MutexLock lock(&fake_.mutex);
+    fake_.upload.emplace().set_committed(true);
+    fake_.upload->set_added_count(3);
+    fake_.datasets["rta"].set_name("rta");
+  }
+  const auto response = client_.UploadExamples("rta", Pictures(3, 10));
+  ASSERT_TRUE(response.ok()) << response.status();
+  EXPECT_EQ(response->added_count(), 3);
+  EXPECT_EQ(response->dataset().name(), "rta");
+  absl::MutexLock lock(&fake_.mutex);
+  EXPECT_TRUE(fake_.chunk_sizes.empty());
+}
+
+TEST_F(AttuneClientTest, AnImportThatBreaksGoesOnWhereTheServerSays) {
+  std::string bytes(2'500'000, 'm');
+  bytes[1'234'567] = 'x';
+  FailNext({absl::UnavailableError("cut"), absl::OkStatus()});
+  {
+    absl::MutexLock lock(&fake_.mutex);
+    fake_.kept = bytes;
+    fake_.import.emplace().set_offset(1'500'001);
+  }
+  ASSERT_TRUE(client_.ImportModel("base", WriteFile("in", bytes)).ok());
+  absl::MutexLock lock(&fake_.mutex);
+  EXPECT_THAT(fake_.offsets, ElementsAre(1'500'001));
+  EXPECT_TRUE(fake_.model_file == bytes);
+  EXPECT_EQ(fake_.chunk_sizes[0], 2'500'000u - 1'500'001u);
 }
 
 TEST_F(AttuneClientTest, AnErrorOfTheSourceEndsTheUpload) {

@@ -32,6 +32,7 @@ TEST_F(CliTest, EveryCommandHasHelpWithAnExample) {
                                              {"dataset", "list"},
                                              {"dataset", "show"},
                                              {"dataset", "delete"},
+                                             {"dataset", "drop"},
                                              {"job", "submit"},
                                              {"job", "list"},
                                              {"job", "show"},
@@ -169,6 +170,25 @@ TEST_F(CliTest, AnInvalidDatasetReturnsOneWithItsRows) {
   EXPECT_EQ(Run({"dataset", "seal", "rta"}), kExitFailed);
   EXPECT_THAT(err_.str(), HasSubstr("(DATASET_INVALID)\n"));
   EXPECT_THAT(err_.str(), HasSubstr("  example 7: the JPEG is cut\n"));
+}
+
+TEST_F(CliTest, DroppingGoesOnUntilNoBadExampleIsLeft) {
+  {
+    absl::MutexLock lock(&fake_.mutex);
+    v1::Dataset dataset;
+    dataset.set_name("rta");
+    dataset.set_state(v1::DATASET_STATE_INVALID);
+    dataset.set_invalid_example_count(130);
+    fake_.validation.push_back(dataset);
+    dataset.set_state(v1::DATASET_STATE_SEALED);
+    dataset.set_invalid_example_count(0);
+    fake_.validation.push_back(dataset);
+  }
+  EXPECT_EQ(Run({"dataset", "drop", "rta"}), kExitDone);
+  EXPECT_THAT(out_.str(), HasSubstr("State:     SEALED\n"));
+  absl::MutexLock lock(&fake_.mutex);
+  ASSERT_EQ(fake_.request_ids.size(), 2u);
+  EXPECT_NE(fake_.request_ids[0], fake_.request_ids[1]);
 }
 
 TEST_F(CliTest, ListsTurnAllPages) {

@@ -106,6 +106,25 @@ class FakeServer::Datasets : public v1::DatasetService::Service {
     return Status::OK;
   }
 
+  Status DropExamples(ServerContext*, const v1::DropExamplesRequest* request,
+                      v1::Dataset* response) override {
+    FAKE_BEGIN(fake_);
+    fake_.request_ids.push_back(request->request_id());
+    response->set_name(request->dataset());
+    response->set_state(v1::DATASET_STATE_VALIDATING);
+    return Status::OK;
+  }
+
+  Status GetUpload(ServerContext*, const v1::GetUploadRequest*,
+                   v1::Upload* response) override {
+    absl::MutexLock lock(&fake_.mutex);
+    if (!fake_.upload.has_value()) {
+      return Status(grpc::StatusCode::UNIMPLEMENTED, "");
+    }
+    *response = *fake_.upload;
+    return Status::OK;
+  }
+
   Status DeleteDataset(ServerContext*, const v1::DeleteDatasetRequest* request,
                        v1::DeleteDatasetResponse*) override {
     FAKE_BEGIN(fake_);
@@ -122,7 +141,9 @@ class FakeServer::Datasets : public v1::DatasetService::Service {
     reader->Read(&request);
     FAKE_BEGIN(fake_);
     fake_.request_ids.push_back(request.header().request_id());
-    std::string bytes;
+    fake_.offsets.push_back(request.header().offset());
+    std::string bytes =
+        fake_.kept.substr(0, static_cast<size_t>(request.header().offset()));
     while (reader->Read(&request) && request.has_chunk()) {
       fake_.chunk_sizes.push_back(request.chunk().size());
       bytes += request.chunk();
@@ -241,7 +262,9 @@ class FakeServer::Models : public v1::ModelService::Service {
     reader->Read(&request);
     FAKE_BEGIN(fake_);
     fake_.request_ids.push_back(request.header().request_id());
-    std::string bytes;
+    fake_.offsets.push_back(request.header().offset());
+    std::string bytes =
+        fake_.kept.substr(0, static_cast<size_t>(request.header().offset()));
     while (reader->Read(&request) && request.has_chunk()) {
       fake_.chunk_sizes.push_back(request.chunk().size());
       bytes += request.chunk();
@@ -252,6 +275,16 @@ class FakeServer::Models : public v1::ModelService::Service {
     }
     fake_.model_file = bytes;
     *response = fake_.version;
+    return Status::OK;
+  }
+
+  Status GetImport(ServerContext*, const v1::GetImportRequest*,
+                   v1::Import* response) override {
+    absl::MutexLock lock(&fake_.mutex);
+    if (!fake_.import.has_value()) {
+      return Status(grpc::StatusCode::UNIMPLEMENTED, "");
+    }
+    *response = *fake_.import;
     return Status::OK;
   }
 

@@ -6,6 +6,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -45,6 +46,13 @@ class FakeServer {
   // What the uploads have brought, and in how many chunks of which size.
   std::vector<v1::Example> examples ABSL_GUARDED_BY(mutex);
   std::vector<size_t> chunk_sizes ABSL_GUARDED_BY(mutex);
+  // What GetUpload and GetImport answer; UNIMPLEMENTED without.
+  std::optional<v1::Upload> upload ABSL_GUARDED_BY(mutex);
+  std::optional<v1::Import> import ABSL_GUARDED_BY(mutex);
+  // The bytes that a header's offset passes over.
+  std::string kept ABSL_GUARDED_BY(mutex);
+  // Offsets of the headers of uploads and imports.
+  std::vector<int64_t> offsets ABSL_GUARDED_BY(mutex);
   // States of a sealed dataset at the looks that follow.
   std::deque<v1::Dataset> validation ABSL_GUARDED_BY(mutex);
 

@@ -5,9 +5,11 @@
 #include <vector>
 
 #include "common/digest.h"
+#include "common/ids.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "server/core/model_registry.h"
+#include "server/core/upload_staging.h"
 #include "storage/sqlite/sqlite_stores.h"
 #include "tests/server/core/clip_file.h"
 #include "tests/test_util/status_matchers.h"
@@ -61,6 +63,26 @@ TEST_F(GarbageCollectorTest, UnnamedBlobsGoAfterTheGraceTime) {
   Collect();
   EXPECT_FALSE(Has("orphan"));
   EXPECT_TRUE(Has("young"));
+}
+
+TEST_F(GarbageCollectorTest, AnUploadThatWasCutKeepsItsBlobsForItsLifetime) {
+  const std::string id = NewUuid();
+  const auto staging =
+      UploadStaging::Begin(*state_, clock_, id, "dataset/d", 0);
+  ASSERT_THAT(staging, IsOk());
+  Put("picture");
+  storage::UploadPart part;
+  part.end_offset = 10;
+  part.examples.emplace_back().image_digest = Sha256Hex("picture");
+  ASSERT_THAT((*staging)->Add(part), IsOk());
+  clock_.Advance(absl::Hours(23));
+  EXPECT_EQ(*ForgetUploads(*state_, clock_.WallNow() - absl::Hours(24)), 0);
+  Collect();
+  EXPECT_TRUE(Has("picture"));
+  clock_.Advance(absl::Hours(2));
+  EXPECT_EQ(*ForgetUploads(*state_, clock_.WallNow() - absl::Hours(24)), 1);
+  Collect();
+  EXPECT_FALSE(Has("picture"));
 }
 
 TEST_F(GarbageCollectorTest, TensorsStayUntilTheirLastVersionIsDeleted) {

@@ -273,15 +273,5 @@ TEST_F(DatasetServiceTest, APageWithLongTextsStaysBelowFourMebibytes) {
   EXPECT_EQ(count, 700);
 }
 
-TEST_F(DatasetServiceTest, GetUploadIsNotImplemented) {
-  v1::GetUploadRequest request;
-  EXPECT_EQ(Call<v1::Upload>([&](auto* context, auto* response) {
-              return datasets_->GetUpload(context, request, response);
-            })
-                .status()
-                .code(),
-            absl::StatusCode::kUnimplemented);
-}
-
 }  // namespace
 }  // namespace attune::services

@@ -54,7 +54,10 @@ std::vector<v1::UploadExamplesRequest> UploadStream(
   return messages;
 }
 
-void ServiceFixture::SetUp() {
+void ServiceFixture::SetUp() { RestartServer(); }
+
+void ServiceFixture::RestartServer() {
+  server_ = nullptr;
   ServerOptions options;
   options.data_dir = dir_.path();
   options.listen = "127.0.0.1:0";

@@ -34,6 +34,9 @@ class ServiceFixture : public testing::Test {
  protected:
   void SetUp() override;
 
+  // Ends the server and starts it again on the same folder.
+  void RestartServer();
+
   absl::StatusOr<v1::UploadExamplesResponse> Upload(
       const std::vector<v1::UploadExamplesRequest>& messages);
   absl::Status CreateDataset(const std::string& name);

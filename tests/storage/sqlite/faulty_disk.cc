@@ -32,6 +32,7 @@ struct FaultyFile {
                    sqlite3_int64 offset) {
     FaultyDisk& disk = *Of(file)->disk;
     if (disk.write_result_ != SQLITE_OK) return disk.write_result_;
+    if (!disk.Grow(*Of(file)->path, offset + size)) return SQLITE_FULL;
     const int result =
         System(file)->pMethods->xWrite(System(file), bytes, size, offset);
     if (result == SQLITE_OK) {
@@ -44,6 +45,7 @@ struct FaultyFile {
   static int Truncate(sqlite3_file* file, sqlite3_int64 size) {
     const int result = System(file)->pMethods->xTruncate(System(file), size);
     if (result == SQLITE_OK) {
+      Of(file)->disk->sizes_[*Of(file)->path] = size;
       Of(file)->disk->Record(*Of(file)->path, {size, "", /*truncates=*/true});
     }
     return result;
@@ -145,10 +147,26 @@ int FaultyDisk::Open(sqlite3_vfs* vfs, const char* name, sqlite3_file* file,
 int FaultyDisk::Delete(sqlite3_vfs* vfs, const char* name, int sync_folder) {
   auto* disk = static_cast<FaultyDisk*>(vfs->pAppData);
   disk->files_.erase(name);
+  disk->sizes_.erase(name);
   return disk->system_->xDelete(disk->system_, name, sync_folder);
 }
 
+int64_t FaultyDisk::UsedBytes() const {
+  int64_t used = 0;
+  for (const auto& [path, size] : sizes_) used += size;
+  return used;
+}
+
+bool FaultyDisk::Grow(const std::string& path, int64_t size) {
+  int64_t& known = sizes_[path];
+  if (size <= known) return true;
+  if (UsedBytes() + size - known > capacity_) return false;
+  known = size;
+  return true;
+}
+
 void FaultyDisk::Record(const std::string& path, Write write) {
+  if (!records_) return on_operation_();
   files_[path].unsynced.push_back(std::move(write));
   on_operation_();
 }

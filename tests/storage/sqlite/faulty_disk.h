@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <map>
 #include <random>
 #include <string>
@@ -24,6 +25,9 @@ class FaultyDisk {
   FaultyDisk(const FaultyDisk&) = delete;
   FaultyDisk& operator=(const FaultyDisk&) = delete;
 
+  // For tests that do not cut the power: nothing is remembered.
+  void set_records(bool records) { records_ = records; }
+
   // Called after every write, truncation and sync.
   void set_on_operation(std::function<void()> on_operation) {
     on_operation_ = std::move(on_operation);
@@ -31,6 +35,11 @@ class FaultyDisk {
   // What every write and every sync returns from now on, SQLITE_OK to work.
   void set_write_result(int result) { write_result_ = result; }
   void set_sync_result(int result) { sync_result_ = result; }
+  // A write that would make the files larger than this in all is refused with
+  // SQLITE_FULL.
+  void set_capacity(int64_t bytes) { capacity_ = bytes; }
+  // Bytes of all files.
+  int64_t UsedBytes() const;
   // A disk that acknowledges syncs and does not do them.
   void set_lies_about_syncs(bool lies) { lies_about_syncs_ = lies; }
 
@@ -52,6 +61,8 @@ class FaultyDisk {
   };
 
   static void Apply(const Write& write, size_t length, std::string& content);
+  // Whether the file may have `size` bytes.
+  bool Grow(const std::string& path, int64_t size);
   void Record(const std::string& path, Write write);
   void Sync(const std::string& path);
 
@@ -67,6 +78,10 @@ class FaultyDisk {
   int write_result_ = SQLITE_OK;
   int sync_result_ = SQLITE_OK;
   bool lies_about_syncs_ = false;
+  int64_t capacity_ = std::numeric_limits<int64_t>::max();
+  std::map<std::string, int64_t> sizes_;
+  // Whether bytes are remembered for CutPower, which takes memory.
+  bool records_ = true;
 };
 
 }  // namespace attune::storage

@@ -1,5 +1,6 @@
 #include "storage/sqlite/migration.h"
 
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 
@@ -130,6 +131,38 @@ TEST_F(MigrationTest, RunsOnlyWhatIsMissing) {
   EXPECT_EQ(Version(connection_), 3);
   EXPECT_THAT(*SelectAll(connection_, ReadText, "SELECT z FROM b"),
               ElementsAre("old"));
+}
+
+TEST_F(MigrationTest, TheFileIsCopiedBeforeItChanges) {
+  test::TempDir folder;
+  const std::string path = folder.File("test.db");
+  {
+    Connection old(path, Access::kWriter, kPageSize);
+    ASSERT_THAT(Migrate(old, Upto(1)), IsOk());
+  }
+  EXPECT_FALSE(std::filesystem::exists(path + ".v0"));
+  Connection connection(path, Access::kWriter, kPageSize);
+  ASSERT_THAT(Migrate(connection, schema_), IsOk());
+  EXPECT_EQ(Version(connection), 3);
+  Connection copy(path + ".v1", Access::kWriter, kPageSize);
+  EXPECT_EQ(Version(copy), 1);
+  EXPECT_THAT(*SelectAll(copy, ReadText, "SELECT x FROM a"), ElementsAre("1"));
+  EXPECT_THAT(CheckIntegrity(copy, schema_, IntegrityCheck::kFull), IsOk());
+  // The build that wrote it takes it.
+  EXPECT_THAT(Migrate(copy, Upto(1)), IsOk());
+  EXPECT_FALSE(std::filesystem::exists(path + ".v1.partial"));
+}
+
+TEST_F(MigrationTest, WithoutRoomForTheCopyNothingChanges) {
+  test::TempDir folder;
+  const std::string path = folder.File("test.db");
+  Connection connection(path, Access::kWriter, kPageSize);
+  ASSERT_THAT(Migrate(connection, Upto(1)), IsOk());
+  // A folder in its place stands for a disk that refuses.
+  std::filesystem::create_directory(path + ".v1");
+  EXPECT_THAT(Migrate(connection, schema_),
+              HasError(absl::StatusCode::kFailedPrecondition, "DISK_ERROR"));
+  EXPECT_EQ(Version(connection), 1);
 }
 
 TEST_F(MigrationTest, AFailedScriptLeavesTheVersionBeforeIt) {

@@ -4,10 +4,15 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/digest.h"
+#include "common/status_macros.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "storage/sqlite/database.h"
+#include "storage/sqlite/query.h"
+#include "storage/verification.h"
 #include "tests/storage/sqlite/faulty_disk.h"
 #include "tests/storage/sqlite/stores.h"
+#include "tests/test_util/long_form.h"
 #include "tests/test_util/status_matchers.h"
 #include "tests/test_util/temp_dir.h"
 
@@ -178,6 +183,111 @@ TEST(PowerLoss, NoAcknowledgedBlobIsLost) {
     }
     ExpectSound(cut.folder + "/blobs.db");
   }
+}
+
+// A blob is stored and then a row that names it, as every upload, import and
+// checkpoint does. Whatever rows a cut leaves, their blobs are there.
+TEST(PowerLoss, EveryRowsBlobIsThereAfterACutAtAnyTime) {
+  const int rounds = test::Rounds(/*short_form=*/20, /*long_form=*/200);
+  int checked = 0;
+  for (int round = 0; round < rounds; ++round) {
+    FaultyDisk disk(/*seed=*/100 + round);
+    test::TempDir folder;
+    const auto state = OpenState(folder.File("state.db"));
+    auto blobs = OpenBlobStore(folder.File("blobs.db"));
+    ASSERT_THAT(blobs, IsOk());
+    Write(*state, [](StateTransaction& transaction) {
+      Dataset dataset;
+      dataset.name = "pictures";
+      EXPECT_THAT(transaction.datasets().Insert(dataset), IsOk());
+    });
+    // Every round cuts at other operations of the disk.
+    PowerCuts cuts(disk, 11 + round % 13);
+    std::vector<std::string> digests;
+    for (int i = 0; i < 8; ++i) {
+      const std::string bytes(20'000 + 50'000 * ((i + round) % 4),
+                              static_cast<char>(i + round));
+      digests.push_back(Sha256Hex(bytes));
+      ASSERT_THAT((*blobs)->Put({BlobView{digests.back(), bytes}}), IsOk());
+      Write(*state, [&](StateTransaction& transaction) {
+        Example example;
+        example.image_digest = digests.back();
+        EXPECT_THAT(transaction.datasets().AddExamples("pictures", {example}),
+                    IsOk());
+      });
+      cuts.Acknowledge();
+      if (i == 3) Checkpoint(folder.File("blobs.db"));
+      if (i == 5) Checkpoint(folder.File("state.db"));
+    }
+    for (const PowerCuts::Cut& cut : cuts.Stop()) {
+      SqliteOptions full;
+      full.check = IntegrityCheck::kFull;
+      auto state_after = OpenStateStore(cut.folder + "/state.db", full);
+      auto blobs_after = OpenBlobStore(cut.folder + "/blobs.db", full);
+      ASSERT_THAT(state_after, IsOk());
+      ASSERT_THAT(blobs_after, IsOk());
+      EXPECT_THAT(VerifyBlobs(**state_after, **blobs_after), IsOk());
+      Read(**state_after, [&](StateTransaction& transaction) {
+        const auto examples =
+            transaction.datasets().ListExamples("pictures", 0, 100);
+        ASSERT_THAT(examples, IsOk());
+        EXPECT_GE(static_cast<int>(examples->size()), cut.acknowledged);
+      });
+      ++checked;
+    }
+  }
+  EXPECT_GE(checked, rounds);
+}
+
+// Each cut leaves the old version or the new one, and the copy of the old one
+// beside it whenever the new one is there.
+TEST(PowerLoss, AMigrationCutOffIsBeforeOrAfterIt) {
+  const Schema old_schema = {
+      77, {"CREATE TABLE a (x INTEGER PRIMARY KEY, y TEXT) STRICT;"}};
+  Schema new_schema = old_schema;
+  new_schema.migrations.push_back(
+      "CREATE TABLE b (x INTEGER PRIMARY KEY, z TEXT) STRICT;"
+      "INSERT INTO b SELECT x, y FROM a; DROP TABLE a;");
+  FaultyDisk disk(/*seed=*/9);
+  test::TempDir folder;
+  const std::string path = folder.File("test.db");
+  {
+    auto database = Database::Open(path, "test", 4096, old_schema, {});
+    ASSERT_THAT(database, IsOk());
+    ASSERT_THAT((*database)->Write([](Connection& connection) -> absl::Status {
+      for (int i = 0; i < 200; ++i) {
+        ATTUNE_RETURN_IF_ERROR(Execute(
+            connection, "INSERT INTO a (y) VALUES (?)", std::string(500, 'y')));
+      }
+      return absl::OkStatus();
+    }),
+                IsOk());
+  }
+  PowerCuts cuts(disk, 1);
+  ASSERT_THAT(Database::Open(path, "test", 4096, new_schema, {}), IsOk());
+  ASSERT_GT(cuts.Stop().size(), 10);
+  const auto count = [](const std::string& file, const char* table) {
+    return SQLite::Database(file, SQLite::OPEN_READWRITE)
+        .execAndGet(absl::StrCat("SELECT COUNT(*) FROM ", table))
+        .getInt();
+  };
+  int after = 0;
+  for (const PowerCuts::Cut& cut : cuts.Stop()) {
+    const std::string copy = cut.folder + "/test.db";
+    const int version = SQLite::Database(copy, SQLite::OPEN_READWRITE)
+                            .execAndGet("PRAGMA user_version")
+                            .getInt();
+    ASSERT_TRUE(version == 1 || version == 2);
+    EXPECT_EQ(count(copy, version == 1 ? "a" : "b"), 200);
+    ExpectSound(copy);
+    after += version == 2;
+    // The next start brings it to the new version in any case.
+    ASSERT_THAT(Database::Open(copy, "test", 4096, new_schema, {}), IsOk());
+    EXPECT_EQ(count(copy, "b"), 200);
+  }
+  EXPECT_GT(after, 0);
+  EXPECT_LT(after, static_cast<int>(cuts.Stop().size()));
+  EXPECT_EQ(count(path + ".v1", "a"), 200);
 }
 
 TEST(FailingDisk, AFailedSyncIsToldAndTheStoreGoesOn) {
