@@ -8,6 +8,7 @@
 #include "client/commands/job_options.h"
 #include "client/commands/job_progress.h"
 #include "client/commands/metric_table.h"
+#include "client/commands/sweep_command.h"
 #include "client/commands/table.h"
 #include "common/error.h"
 #include "common/status_macros.h"
@@ -202,6 +203,8 @@ Options without a value take the published one of the objective, in brackets.)")
       return Submit(context, state->options, state->watch);
     });
   });
+
+  AddSweepCommand(*job, context);
 
   CLI::App* list = job->add_subcommand("list", "All jobs, the newest first");
   list->footer("Example:\n  attune job list");

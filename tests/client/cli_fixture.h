@@ -28,7 +28,7 @@ class CliTest : public ::testing::Test {
     CommandContext context({.out = out_, .err = err_});
     context.poll_interval = absl::ZeroDuration();
     context.client_options().retry.sleep = [](absl::Duration) {};
-    return RunCli(std::move(arguments), StandardCommands(), context);
+    return RunCli(std::move(arguments), commands_, context);
   }
 
   std::string WriteFile(const std::string& name, const std::string& bytes) {
@@ -36,6 +36,7 @@ class CliTest : public ::testing::Test {
     return folder_.File(name);
   }
 
+  std::vector<AddCommand> commands_ = StandardCommands();
   FakeServer fake_;
   test::TempDir folder_;
   std::ostringstream out_;

@@ -187,6 +187,10 @@ class FakeServer::Jobs : public v1::JobService::Service {
     FAKE_BEGIN(fake_);
     fake_.created_jobs.push_back(*request);
     *response = fake_.job;
+    if (!fake_.job_ids.empty()) {
+      response->set_id(fake_.job_ids.front());
+      fake_.job_ids.pop_front();
+    }
     return Status::OK;
   }
 
@@ -204,9 +208,10 @@ class FakeServer::Jobs : public v1::JobService::Service {
     return Status::OK;
   }
 
-  Status CancelJob(ServerContext*, const v1::CancelJobRequest*,
+  Status CancelJob(ServerContext*, const v1::CancelJobRequest* request,
                    v1::Job* response) override {
     FAKE_BEGIN(fake_);
+    fake_.cancelled_ids.push_back(request->id());
     fake_.job.set_state(v1::JOB_STATE_CANCELLED);
     *response = fake_.job;
     return Status::OK;
@@ -240,10 +245,33 @@ class FakeServer::Jobs : public v1::JobService::Service {
     return Status::OK;
   }
 
-  Status GetEvaluation(ServerContext*, const v1::GetEvaluationRequest*,
+  Status GetEvaluation(ServerContext*, const v1::GetEvaluationRequest* request,
                        v1::Evaluation* response) override {
     FAKE_BEGIN(fake_);
-    *response = fake_.evaluation;
+    const auto found = fake_.evaluations.find(request->job_id());
+    *response =
+        found == fake_.evaluations.end() ? fake_.evaluation : found->second;
+    return Status::OK;
+  }
+
+  Status ListEvaluations(ServerContext*,
+                         const v1::ListEvaluationsRequest* request,
+                         v1::ListEvaluationsResponse* response) override {
+    FAKE_BEGIN(fake_);
+    for (const auto& [job, evaluation] : fake_.evaluations) {
+      if (evaluation.model() == request->model()) {
+        *response->add_evaluations() = evaluation;
+      }
+    }
+    return Status::OK;
+  }
+
+  Status ListEvents(ServerContext*, const v1::ListEventsRequest*,
+                    v1::ListEventsResponse* response) override {
+    FAKE_BEGIN(fake_);
+    for (const v1::JobEvent& event : fake_.events) {
+      *response->add_events() = event;
+    }
     return Status::OK;
   }
 
@@ -350,6 +378,27 @@ class FakeServer::Inference : public v1::InferenceService::Service {
       } else {
         answer = fake_.classification;
       }
+    }
+    return Status::OK;
+  }
+
+  Status Compare(ServerContext*, const v1::CompareRequest* request,
+                 v1::CompareResponse* response) override {
+    FAKE_BEGIN(fake_);
+    fake_.compare_requests.push_back(*request);
+    for (const std::string& image : request->images()) {
+      v1::Classification& answer =
+          *response->mutable_answer()->add_classifications();
+      v1::Classification& against =
+          *response->mutable_against_answer()->add_classifications();
+      const auto found = fake_.comparisons.find(image);
+      if (found == fake_.comparisons.end()) {
+        answer.mutable_error()->set_reason("INVALID_IMAGE");
+        against.mutable_error()->set_reason("INVALID_IMAGE");
+        continue;
+      }
+      *answer.add_scores() = found->second.answer;
+      *against.add_scores() = found->second.against_answer;
     }
     return Status::OK;
   }

@@ -58,6 +58,10 @@ class FakeServer {
 
   std::vector<v1::CreateJobRequest> created_jobs ABSL_GUARDED_BY(mutex);
   v1::Job job ABSL_GUARDED_BY(mutex);
+  // The ids that CreateJob gives to copies of `job`, first one first; without
+  // any, `job` as it is.
+  std::deque<std::string> job_ids ABSL_GUARDED_BY(mutex);
+  std::vector<std::string> cancelled_ids ABSL_GUARDED_BY(mutex);
   // What WatchJob sends: one entry a call; the call then ends with the status.
   struct Watch {
     std::vector<v1::WatchJobResponse> messages;
@@ -66,7 +70,11 @@ class FakeServer {
   std::deque<Watch> watches ABSL_GUARDED_BY(mutex);
   std::vector<std::string> watch_cursors ABSL_GUARDED_BY(mutex);
   std::vector<v1::MetricRow> metrics ABSL_GUARDED_BY(mutex);
+  std::vector<v1::JobEvent> events ABSL_GUARDED_BY(mutex);
   v1::Evaluation evaluation ABSL_GUARDED_BY(mutex);
+  // Evaluations of other jobs than those that answer with `evaluation`, and
+  // what ListEvaluations finds by the model.
+  std::map<std::string, v1::Evaluation> evaluations ABSL_GUARDED_BY(mutex);
 
   v1::Version version ABSL_GUARDED_BY(mutex);
   // The bytes of an import, and what an export sends.
@@ -78,6 +86,13 @@ class FakeServer {
   std::vector<v1::ClassifyImagesRequest> classify_requests
       ABSL_GUARDED_BY(mutex);
   v1::Classification classification ABSL_GUARDED_BY(mutex);
+  // What Compare answers by the picture's bytes; others fail as items.
+  struct Comparison {
+    v1::LabelScore answer;
+    v1::LabelScore against_answer;
+  };
+  std::map<std::string, Comparison> comparisons ABSL_GUARDED_BY(mutex);
+  std::vector<v1::CompareRequest> compare_requests ABSL_GUARDED_BY(mutex);
 
   // Counts a call and takes its failure, if there is one.
   absl::Status Begin();
