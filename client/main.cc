@@ -9,6 +9,7 @@
 #include "client/attack/attack_command.h"
 #include "client/commands/cli.h"
 #include "client/demo/demo_command.h"
+#include "client/report/report_command.h"
 
 namespace {
 
@@ -32,6 +33,7 @@ int main(int argc, char** argv) {
   std::vector<attune::client::AddCommand> commands =
       attune::client::StandardCommands();
   commands.push_back(attune::client::AddAttackCommand);
+  commands.push_back(attune::client::AddReportCommand);
   commands.push_back(attune::client::AddDemoCommand);
   return attune::client::RunCli({argv + 1, argv + argc}, commands, context);
 }

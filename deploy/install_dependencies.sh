@@ -60,14 +60,18 @@ if [ "$packages" = 1 ]; then
     for package in "${missing[@]}"; do
       IFS='|' read -ra names <<<"$package"
       picked=${names[0]}
+      [ "${names[-1]}" != none ] || picked=none
       for name in "${names[@]}"; do
         if apt-cache show "$name" >/dev/null 2>&1; then picked=$name; break; fi
       done
-      choice+=("$picked")
+      if [ "$picked" = none ]; then say "left out: ${names[0]}, not packaged"
+      else choice+=("$picked")
+      fi
     done
     say "installing ${#choice[@]} packages: ${choice[*]}"
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y \
-      --no-install-recommends "${choice[@]}" >/dev/null
+    [ "${#choice[@]}" = 0 ] ||
+      as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y \
+        --no-install-recommends "${choice[@]}" >/dev/null
   fi
   say "packages are there"
 fi

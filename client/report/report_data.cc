@@ -1,0 +1,182 @@
+#include "client/report/report_data.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/error.h"
+#include "common/status_macros.h"
+
+namespace attune::client {
+namespace {
+
+// On each side of the pictures that changed.
+constexpr size_t kShownChanges = 12;
+constexpr int64_t kShownAttacks = 6;
+// Of a large dataset only the beginning is downloaded for them.
+constexpr int64_t kAttacksAmong = 1'000;
+constexpr int kThumbnailSide = 160;  // pixels
+
+// What the server has; nothing when it was deleted.
+template <typename T>
+absl::StatusOr<std::optional<T>> IfFound(absl::StatusOr<T> result) {
+  if (absl::IsNotFound(result.status())) return std::nullopt;
+  ATTUNE_RETURN_IF_ERROR(result.status());
+  return std::optional<T>(*std::move(result));
+}
+
+absl::StatusOr<std::optional<v1::Dataset>> GetDataset(AttuneClient& client,
+                                                      const std::string& name) {
+  if (name.empty()) return std::nullopt;
+  v1::GetDatasetRequest request;
+  request.set_name(name);
+  return IfFound(client.GetDataset(request));
+}
+
+absl::Status GetMetrics(AttuneClient& client, Report* report) {
+  v1::ListMetricsRequest request;
+  request.set_job_id(report->job.id());
+  request.set_page_size(10'000);
+  return ForEachPage(
+      request, [&](const auto& page) { return client.ListMetrics(page); },
+      [&](const v1::ListMetricsResponse& page) {
+        report->metrics.insert(report->metrics.end(), page.rows().begin(),
+                               page.rows().end());
+      });
+}
+
+absl::Status GetEvents(AttuneClient& client, Report* report) {
+  v1::ListEventsRequest request;
+  request.set_job_id(report->job.id());
+  return ForEachPage(
+      request, [&](const auto& page) { return client.ListEvents(page); },
+      [&](const v1::ListEventsResponse& page) {
+        report->events.insert(report->events.end(), page.events().begin(),
+                              page.events().end());
+      });
+}
+
+absl::Status GetVersions(AttuneClient& client, Report* report) {
+  const auto get = [&](const std::string& name) {
+    v1::GetVersionRequest request;
+    request.set_version(name);
+    return IfFound(client.GetVersion(request));
+  };
+  for (const std::string& name : report->job.output_versions()) {
+    ATTUNE_ASSIGN_OR_RETURN(std::optional<v1::Version> version, get(name));
+    if (version) report->versions.push_back(*std::move(version));
+  }
+  ATTUNE_ASSIGN_OR_RETURN(std::optional<v1::Version> base,
+                          get(report->job.train().base()));
+  if (base) report->base = *std::move(base);
+  return absl::OkStatus();
+}
+
+// Evaluations come newest first; those of training jobs are among them.
+absl::Status GetEvaluations(AttuneClient& client, Report* report) {
+  std::vector<v1::Evaluation>& known = report->evaluations;
+  for (const std::string& version : report->job.output_versions()) {
+    v1::ListEvaluationsRequest request;
+    request.set_model(version);
+    const absl::Status status = ForEachPage(
+        request, [&](const auto& page) { return client.ListEvaluations(page); },
+        [&](const v1::ListEvaluationsResponse& page) {
+          for (const v1::Evaluation& evaluation : page.evaluations()) {
+            const bool newer =
+                std::any_of(known.begin(), known.end(), [&](const auto& other) {
+                  return other.model() == evaluation.model() &&
+                         other.dataset() == evaluation.dataset();
+                });
+            if (!newer) known.push_back(evaluation);
+          }
+        });
+    if (!absl::IsNotFound(status)) ATTUNE_RETURN_IF_ERROR(status);
+  }
+  return absl::OkStatus();
+}
+
+// Pairs of the first part of the training data, evenly over it.
+absl::Status GetAttacks(AttuneClient& client, Report* report) {
+  if (!report->dataset || report->dataset->pair_count() == 0) {
+    return absl::OkStatus();
+  }
+  return SampleExamples(
+      client, *report->dataset, kShownAttacks, kAttacksAmong,
+      [&](SampledExample sampled) -> absl::Status {
+        if (!sampled.example.has_pair()) return absl::OkStatus();
+        const std::string& clean = sampled.example.pair().clean_image();
+        report->attacks.push_back(
+            {.attacked = MakeThumbnail(sampled.example.image(), kThumbnailSide),
+             .clean = clean.empty() ? "" : MakeThumbnail(clean, kThumbnailSide),
+             .preferred = std::move(sampled.truth),
+             .rejected = std::move(sampled.written)});
+        return absl::OkStatus();
+      });
+}
+
+absl::Status GetChanges(AttuneClient& client, const ReportOptions& options,
+                        const std::function<void(int64_t, int64_t)>& progress,
+                        Report* report) {
+  std::optional<v1::Dataset> dataset =
+      report->eval_dataset ? report->eval_dataset : report->dataset;
+  if (!options.dataset.empty()) {
+    v1::GetDatasetRequest request;
+    request.set_name(options.dataset);
+    ATTUNE_ASSIGN_OR_RETURN(dataset, client.GetDataset(request));
+  }
+  std::string& why = report->why_no_changes;
+  if (options.pictures == 0) {
+    why = "not asked for (--pictures 0)";
+  } else if (report->versions.empty()) {
+    why = "the job has made no version";
+  } else if (!dataset || dataset->candidates().empty() ||
+             dataset->pair_count() + dataset->labelled_count() == 0) {
+    why =
+        "there is no dataset of pairs or labelled pictures to ask about; "
+        "name one with --dataset";
+  }
+  if (!why.empty()) return absl::OkStatus();
+  const v1::Version& version = report->versions.front();
+  absl::StatusOr<PictureChanges> changes =
+      FindChangedPictures(client, *dataset, report->job.train().base(),
+                          absl::StrCat(version.model(), ":", version.number()),
+                          options.pictures, kShownChanges, progress);
+  // A page without these pictures is better than none.
+  if (changes.ok()) {
+    report->changes = *std::move(changes);
+  } else {
+    why = std::string(changes.status().message());
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<Report> CollectReport(
+    AttuneClient& client, const ReportOptions& options,
+    const std::function<void(int64_t done, int64_t total)>& progress) {
+  Report report;
+  v1::GetJobRequest get;
+  get.set_id(options.job_id);
+  ATTUNE_ASSIGN_OR_RETURN(report.job, client.GetJob(get));
+  if (!report.job.has_train()) {
+    return Error(absl::StatusCode::kFailedPrecondition, "NOT_A_TRAINING_JOB",
+                 absl::StrCat(options.job_id,
+                              " does not train: a report is of a training job, "
+                              "and has the evaluations of its versions"));
+  }
+  ATTUNE_RETURN_IF_ERROR(GetMetrics(client, &report));
+  ATTUNE_RETURN_IF_ERROR(GetEvents(client, &report));
+  ATTUNE_RETURN_IF_ERROR(GetVersions(client, &report));
+  ATTUNE_ASSIGN_OR_RETURN(report.dataset,
+                          GetDataset(client, report.job.train().dataset()));
+  ATTUNE_ASSIGN_OR_RETURN(
+      report.eval_dataset,
+      GetDataset(client, report.job.train().eval_dataset()));
+  ATTUNE_RETURN_IF_ERROR(GetEvaluations(client, &report));
+  ATTUNE_RETURN_IF_ERROR(GetAttacks(client, &report));
+  ATTUNE_RETURN_IF_ERROR(GetChanges(client, options, progress, &report));
+  return report;
+}
+
+}  // namespace attune::client

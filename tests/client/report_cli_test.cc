@@ -1,0 +1,159 @@
+// `attune report` against a server that answers what the test says.
+
+#include <filesystem>
+
+#include "client/examples_file.h"
+#include "client/report/report_command.h"
+#include "client/report/report_data.h"
+#include "gmock/gmock.h"
+#include "tests/client/attack/test_pictures.h"
+#include "tests/client/cli_fixture.h"
+#include "tests/test_util/status_matchers.h"
+
+namespace attune::client {
+namespace {
+
+using testing::HasSubstr;
+
+constexpr char kDog[] = "a photo of a dog.";
+constexpr char kCat[] = "a photo of a cat.";
+
+class ReportCli : public CliTest {
+ protected:
+  ReportCli() {
+    commands_.push_back(AddReportCommand);
+    absl::MutexLock lock(&fake_.mutex);
+    fake_.job.set_id("job-1");
+    fake_.job.set_state(v1::JOB_STATE_SUCCEEDED);
+    fake_.job.add_output_versions("robust:1");
+    fake_.job.mutable_train()->set_dataset("typo");
+    fake_.job.mutable_train()->set_base("base:1");
+    fake_.job.mutable_train()->set_eval_dataset("test");
+    fake_.version.set_model("robust");
+    fake_.version.set_number(1);
+    for (const char* name : {"typo", "test"}) {
+      v1::Dataset& dataset = fake_.datasets[name];
+      dataset.set_name(name);
+      dataset.set_labelled_count(100);
+      dataset.add_candidates(kDog);
+      dataset.add_candidates(kCat);
+    }
+    // 100 pictures of dogs with the word cat: from the third on, every fourth
+    // is right only after, every fifth only before, the others both times.
+    for (int i = 0; i < 100; ++i) {
+      v1::Example& example = fake_.examples.emplace_back();
+      example.set_image(
+          *image::EncodePng(GreyPicture(4, 4, static_cast<uint8_t>(i))));
+      example.mutable_labelled()->set_label(kDog);
+      example.mutable_labelled()->set_attack(kCat);
+      FakeServer::Comparison& comparison = fake_.comparisons[example.image()];
+      SetAnswer(i % 5 != 3, i, &comparison.answer);
+      SetAnswer(i % 4 != 2, i, &comparison.against_answer);
+    }
+  }
+
+  static void SetAnswer(bool right, int percent, v1::LabelScore* score) {
+    score->set_label(right ? kDog : kCat);
+    score->set_probability(static_cast<float>(percent) / 100);
+  }
+
+  absl::StatusOr<Report> Collect(int64_t pictures) {
+    ClientOptions options;
+    options.server = fake_.address();
+    AttuneClient client(options);
+    ReportOptions report;
+    report.job_id = "job-1";
+    report.pictures = pictures;
+    return CollectReport(client, report, [](int64_t, int64_t) {});
+  }
+
+  // Leaves these answers out of the counts.
+  void ForgetAnswer(int index) {
+    absl::MutexLock lock(&fake_.mutex);
+    fake_.comparisons.erase(fake_.examples[static_cast<size_t>(index)].image());
+  }
+};
+
+TEST_F(ReportCli, PicturesThatChangedTheirAnswerAreFoundBothWays) {
+  int gained = 0, lost = 0;
+  for (int i = 0; i < 100; ++i) {
+    const bool was = i % 4 != 2, is = i % 5 != 3;
+    gained += is && !was;
+    lost += was && !is;
+  }
+  const auto report = Collect(1'000);
+  ASSERT_THAT(report, test::IsOk());
+  ASSERT_TRUE(report->changes.has_value()) << report->why_no_changes;
+  EXPECT_EQ(report->changes->asked_count, 100);
+  EXPECT_EQ(report->changes->gained_count, gained);
+  EXPECT_EQ(report->changes->lost_count, lost);
+  // The surest first: the last ones of the dataset.
+  ASSERT_EQ(report->changes->gained.size(), 12u);
+  EXPECT_EQ(report->changes->gained[0].after.text, kDog);
+  EXPECT_EQ(report->changes->gained[0].before.text, kCat);
+  EXPECT_FLOAT_EQ(report->changes->gained[0].after.probability, 0.94f);
+  EXPECT_FLOAT_EQ(report->changes->lost[0].after.probability, 0.93f);
+
+  absl::MutexLock lock(&fake_.mutex);
+  ASSERT_EQ(fake_.compare_requests.size(), 2u);
+  EXPECT_EQ(fake_.compare_requests[0].images_size(), 64);
+  EXPECT_EQ(fake_.compare_requests[0].version(), "robust:1");
+  EXPECT_EQ(fake_.compare_requests[0].against(), "base:1");
+  EXPECT_EQ(fake_.compare_requests[0].labels_size(), 2);
+}
+
+TEST_F(ReportCli, ASampleIsTakenEvenly) {
+  const auto report = Collect(10);
+  ASSERT_THAT(report, test::IsOk());
+  EXPECT_EQ(report->changes->asked_count, 10);
+  absl::MutexLock lock(&fake_.mutex);
+  ASSERT_EQ(fake_.compare_requests.size(), 1u);
+  for (int i = 0; i < 10; ++i) {
+    EXPECT_EQ(fake_.compare_requests[0].images(i),
+              fake_.examples[static_cast<size_t>(10 * i)].image());
+  }
+}
+
+TEST_F(ReportCli, APictureThatCannotBeAnsweredIsNotCounted) {
+  ForgetAnswer(0);
+  const auto report = Collect(1'000);
+  ASSERT_THAT(report, test::IsOk());
+  EXPECT_EQ(report->changes->asked_count, 99);
+}
+
+TEST_F(ReportCli, WritesAPage) {
+  const std::string path = folder_.File("report.html");
+  EXPECT_EQ(Run({"report", "job-1", "-o", path}), kExitDone) << err_.str();
+  EXPECT_THAT(out_.str(), HasSubstr("wrote " + path));
+  const auto page = ReadFile(path);
+  ASSERT_THAT(page, test::IsOk());
+  EXPECT_THAT(*page, HasSubstr("asked about 100 pictures of test"));
+  EXPECT_THAT(*page, HasSubstr("</html>"));
+}
+
+TEST_F(ReportCli, WithoutADatasetToAskAboutThePageSaysWhy) {
+  {
+    absl::MutexLock lock(&fake_.mutex);
+    fake_.datasets.clear();
+  }
+  const std::string path = folder_.File("report.html");
+  EXPECT_EQ(Run({"report", "job-1", "-o", path}), kExitDone) << err_.str();
+  const auto page = ReadFile(path);
+  ASSERT_THAT(page, test::IsOk());
+  EXPECT_THAT(*page, HasSubstr("name one with --dataset"));
+  EXPECT_THAT(*page, HasSubstr("typo (deleted)"));
+}
+
+TEST_F(ReportCli, AnEvaluationJobIsRefusedAndNothingWritten) {
+  {
+    absl::MutexLock lock(&fake_.mutex);
+    fake_.job.mutable_evaluate();
+  }
+  const std::string path = folder_.File("report.html");
+  EXPECT_EQ(Run({"report", "job-1", "-o", path}), kExitFailed);
+  EXPECT_THAT(err_.str(), HasSubstr("(NOT_A_TRAINING_JOB)"));
+  EXPECT_FALSE(std::filesystem::exists(path));
+}
+
+}  // namespace
+}  // namespace attune::client
