@@ -4,22 +4,23 @@
 #include <limits>
 #include <vector>
 
-#include "absl/strings/escaping.h"
-#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
-#include "common/error.h"
+#include "common/safetensors/clip_error.h"
+#include "common/safetensors/clip_names.h"
+#include "common/safetensors/clip_sizes.h"
 #include "common/status_macros.h"
 
 namespace attune {
 namespace {
 
 using safetensors::Metadata;
-using safetensors::Shape;
 
+constexpr absl::string_view kArchitecture = "attune.architecture";
+constexpr absl::string_view kImageSize = "attune.image_size";
+constexpr absl::string_view kContextLength = "attune.context_length";
 constexpr absl::string_view kVisionHeads = "attune.vision_heads";
 constexpr absl::string_view kTextHeads = "attune.text_heads";
 constexpr absl::string_view kActivation = "attune.activation";
@@ -29,57 +30,22 @@ constexpr absl::string_view kPixelDeviation = "attune.pixel_deviation";
 constexpr absl::string_view kVisionBlocks = "visual.transformer.resblocks.";
 constexpr absl::string_view kTextBlocks = "transformer.resblocks.";
 
-// OpenAI's rule where the metadata says nothing.
+// Heads where the metadata says nothing: OpenAI's rule, and the published
+// ViT-H, whose heads are wider.
 constexpr int kWidthPerHead = 64;
-// No CLIP is near it, and products of a few such sizes fit 64 bits.
-constexpr int64_t kLargestSize = 1 << 20;
+constexpr int kHugeVisionWidth = 1280;
+constexpr int kHugeVisionHeads = 16;
 
-absl::Status Invalid(absl::string_view message) {
-  return Error(absl::StatusCode::kInvalidArgument, "INVALID_CLIP", message);
-}
-
-std::string ShapeName(const Shape& shape) {
-  return absl::StrCat("[", absl::StrJoin(shape, ", "), "]");
-}
-
-std::string Quoted(absl::string_view text) {
-  return absl::StrCat("'", absl::CHexEscape(text.substr(0, 100)), "'");
-}
-
-// The shape of a tensor that must have `rank` dimensions.
-absl::StatusOr<Shape> RequireShape(const TensorShapes& shapes,
-                                   const std::string& name, size_t rank) {
-  const auto found = shapes.find(name);
-  if (found == shapes.end()) {
-    return Invalid(absl::StrCat("tensor '", name, "' is missing"));
+// A size that the metadata may repeat must be the tensors'.
+absl::Status CheckSize(const Metadata& metadata, absl::string_view key,
+                       int size) {
+  const auto found = metadata.find(std::string(key));
+  if (found == metadata.end() || found->second == absl::StrCat(size)) {
+    return absl::OkStatus();
   }
-  bool valid = found->second.size() == rank;
-  for (int64_t size : found->second) {
-    valid = valid && size > 0 && size <= kLargestSize;
-  }
-  if (!valid) {
-    return Invalid(absl::StrCat("tensor '", name, "' has the shape ",
-                                ShapeName(found->second), "; ", rank,
-                                " sizes are needed"));
-  }
-  return found->second;
-}
-
-// How many blocks the tensors under `prefix` make: one more than the largest
-// number in a name, so that a missing block is found as missing tensors.
-int CountBlocks(const TensorShapes& shapes, absl::string_view prefix) {
-  int blocks = 0;
-  for (auto it = shapes.lower_bound(std::string(prefix));
-       it != shapes.end() && absl::StartsWith(it->first, prefix); ++it) {
-    const std::vector<absl::string_view> parts =
-        absl::StrSplit(absl::string_view(it->first).substr(prefix.size()), '.');
-    int number = 0;
-    // Any tensor set is smaller than a thousand blocks.
-    if (absl::SimpleAtoi(parts[0], &number) && number >= 0 && number < 1000) {
-      blocks = std::max(blocks, number + 1);
-    }
-  }
-  return blocks;
+  return InvalidClip(absl::StrCat("the metadata ", key, " is ",
+                                  QuotedName(found->second),
+                                  "; the tensors have ", size));
 }
 
 absl::StatusOr<int> ReadHeads(const Metadata& metadata, absl::string_view key,
@@ -87,15 +53,17 @@ absl::StatusOr<int> ReadHeads(const Metadata& metadata, absl::string_view key,
   const auto found = metadata.find(std::string(key));
   int heads = 0;
   if (found == metadata.end()) {
-    heads = width / kWidthPerHead;
+    heads = key == kVisionHeads && width == kHugeVisionWidth
+                ? kHugeVisionHeads
+                : width / kWidthPerHead;
   } else if (!absl::SimpleAtoi(found->second, &heads)) {
     heads = 0;
   }
   if (heads <= 0 || width % heads != 0) {
-    return Invalid(absl::StrCat("the width ", width,
-                                " needs a number of heads that divides it in "
-                                "the metadata ",
-                                key));
+    return InvalidClip(absl::StrCat("the width ", width,
+                                    " needs a number of heads that divides it "
+                                    "in the metadata ",
+                                    key));
   }
   return heads;
 }
@@ -112,9 +80,9 @@ absl::Status ReadChannels(const Metadata& metadata, absl::string_view key,
             std::isfinite(values[c]) && values[c] >= least;
   }
   if (!valid) {
-    return Invalid(absl::StrCat("the metadata ", key, " is ",
-                                Quoted(found->second),
-                                "; three numbers with commas are needed"));
+    return InvalidClip(absl::StrCat("the metadata ", key, " is ",
+                                    QuotedName(found->second),
+                                    "; three numbers with commas are needed"));
   }
   return absl::OkStatus();
 }
@@ -126,9 +94,9 @@ absl::Status ReadActivation(const Metadata& metadata, Activation& activation) {
   } else if (found->second == "gelu") {
     activation = Activation::kGelu;
   } else {
-    return Invalid(absl::StrCat("the metadata ", kActivation, " is ",
-                                Quoted(found->second),
-                                "; quick_gelu or gelu is needed"));
+    return InvalidClip(absl::StrCat("the metadata ", kActivation, " is ",
+                                    QuotedName(found->second),
+                                    "; quick_gelu or gelu is needed"));
   }
   return absl::OkStatus();
 }
@@ -150,28 +118,6 @@ void AddBlocks(absl::string_view prefix, int layers, int64_t width,
     shapes[block + "mlp.c_proj.weight"] = {width, 4 * width};
     shapes[block + "mlp.c_proj.bias"] = {width};
   }
-}
-
-absl::Status CheckTensors(const TensorShapes& shapes,
-                          const TensorShapes& expected) {
-  for (const auto& [name, shape] : expected) {
-    const auto found = shapes.find(name);
-    if (found == shapes.end()) {
-      return Invalid(absl::StrCat("tensor '", name, "' is missing"));
-    }
-    if (found->second != shape) {
-      return Invalid(absl::StrCat("tensor '", name, "' has the shape ",
-                                  ShapeName(found->second), "; ",
-                                  ShapeName(shape), " is needed"));
-    }
-  }
-  for (const auto& [name, shape] : shapes) {
-    if (!expected.contains(name)) {
-      return Invalid(absl::StrCat("tensor ", Quoted(name),
-                                  " does not belong to this model"));
-    }
-  }
-  return absl::OkStatus();
 }
 
 }  // namespace
@@ -212,51 +158,16 @@ TensorShapes ExpectedTensors(const ClipConfig& config) {
 
 absl::StatusOr<ClipConfig> ReadClipConfig(const TensorShapes& shapes,
                                           const Metadata& metadata) {
-  if (shapes.contains("visual.layer1.0.conv1.weight") ||
-      shapes.contains("visual.attnpool.positional_embedding")) {
-    return Error(absl::StatusCode::kInvalidArgument, "UNSUPPORTED_TOWER",
-                 "the image tower is a ResNet; Vision Transformers (ViT) are "
-                 "supported");
+  ATTUNE_ASSIGN_OR_RETURN(const ClipLayout layout, DetectLayout(shapes));
+  if (layout != ClipLayout::kOpenAi) {
+    return InvalidClip(absl::StrCat("the tensors have the names of ",
+                                    LayoutName(layout),
+                                    "; attune-convert gives them OpenAI's"));
   }
-  ATTUNE_ASSIGN_OR_RETURN(const Shape patches,
-                          RequireShape(shapes, "visual.conv1.weight", 4));
-  ATTUNE_ASSIGN_OR_RETURN(
-      const Shape positions,
-      RequireShape(shapes, "visual.positional_embedding", 2));
-  ATTUNE_ASSIGN_OR_RETURN(const Shape tokens,
-                          RequireShape(shapes, "token_embedding.weight", 2));
-  ATTUNE_ASSIGN_OR_RETURN(const Shape context,
-                          RequireShape(shapes, "positional_embedding", 2));
-  ATTUNE_ASSIGN_OR_RETURN(const Shape projection,
-                          RequireShape(shapes, "text_projection", 2));
-  const int64_t grid = std::llround(std::sqrt(positions[0] - 1));
-  if (grid == 0 || grid * grid + 1 != positions[0]) {
-    return Invalid(
-        absl::StrCat("tensor 'visual.positional_embedding' has the shape ",
-                     ShapeName(positions),
-                     "; 1 row and a square number of rows are needed"));
-  }
-  if (grid * patches[2] > std::numeric_limits<int>::max()) {
-    return Invalid("the image size overflows");
-  }
-
-  ClipConfig config;
-  config.patch_size = static_cast<int>(patches[2]);
-  config.image_size = static_cast<int>(grid * patches[2]);
-  config.vision_width = static_cast<int>(patches[0]);
-  config.vision_layers = CountBlocks(shapes, kVisionBlocks);
-  config.text_width = static_cast<int>(tokens[1]);
-  config.text_layers = CountBlocks(shapes, kTextBlocks);
-  config.context_length = static_cast<int>(context[0]);
-  config.vocabulary_size = static_cast<int>(tokens[0]);
-  config.embedding_size = static_cast<int>(projection[1]);
-  if (config.vision_layers == 0 || config.text_layers == 0) {
-    return Invalid(absl::StrCat(
-        "there is no tensor '",
-        config.vision_layers == 0 ? kVisionBlocks : kTextBlocks, "0.…'"));
-  }
-  ATTUNE_RETURN_IF_ERROR(CheckTensors(shapes, ExpectedTensors(config)));
-
+  ATTUNE_ASSIGN_OR_RETURN(ClipConfig config, ReadClipSizes(shapes, layout));
+  ATTUNE_RETURN_IF_ERROR(CheckSize(metadata, kImageSize, config.image_size));
+  ATTUNE_RETURN_IF_ERROR(
+      CheckSize(metadata, kContextLength, config.context_length));
   ATTUNE_ASSIGN_OR_RETURN(config.vision_heads, ReadHeads(metadata, kVisionHeads,
                                                          config.vision_width));
   ATTUNE_ASSIGN_OR_RETURN(config.text_heads,
@@ -275,13 +186,31 @@ absl::StatusOr<ClipConfig> ReadClipConfig(const safetensors::Header& header) {
   for (const safetensors::TensorInfo& tensor : header.tensors) {
     if (tensor.data_type == safetensors::DataType::kInt64 ||
         tensor.data_type == safetensors::DataType::kUint8) {
-      return Invalid(absl::StrCat("tensor ", Quoted(tensor.name),
-                                  " has the type ",
-                                  safetensors::DataTypeName(tensor.data_type),
-                                  "; a model's tensors are F32, F16 or BF16"));
+      return InvalidClip(
+          absl::StrCat("tensor ", QuotedName(tensor.name), " has the type ",
+                       safetensors::DataTypeName(tensor.data_type),
+                       "; a model's tensors are F32, F16 or BF16"));
     }
   }
   return ReadClipConfig(ShapesOf(header), header.metadata);
+}
+
+std::string ArchitectureName(const ClipConfig& config) {
+  struct Known {
+    int width, layers;
+    absl::string_view name;
+  };
+  absl::string_view size;
+  for (const Known& known :
+       {Known{768, 12, "-B"}, Known{1024, 24, "-L"}, Known{1280, 32, "-H"}}) {
+    if (config.vision_width == known.width &&
+        config.vision_layers == known.layers) {
+      size = known.name;
+    }
+  }
+  return absl::StrCat(
+      "ViT", size, "-", config.patch_size,
+      config.image_size == 224 ? "" : absl::StrCat("-", config.image_size));
 }
 
 Metadata ClipMetadata(const ClipConfig& config) {
@@ -291,6 +220,9 @@ Metadata ClipMetadata(const ClipConfig& config) {
   };
   return {
       {"format", "pt"},
+      {std::string(kArchitecture), ArchitectureName(config)},
+      {std::string(kImageSize), absl::StrCat(config.image_size)},
+      {std::string(kContextLength), absl::StrCat(config.context_length)},
       {std::string(kVisionHeads), absl::StrCat(config.vision_heads)},
       {std::string(kTextHeads), absl::StrCat(config.text_heads)},
       {std::string(kActivation),

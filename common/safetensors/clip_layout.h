@@ -63,9 +63,11 @@ TensorShapes ExpectedTensors(const ClipConfig& config);
 //
 // Sizes come from shapes. What shapes do not say comes from the metadata and
 // has OpenAI's values where a key is absent:
-//   attune.vision_heads, attune.text_heads   width / 64
+//   attune.vision_heads, attune.text_heads   width / 64; 16 for ViT-H
 //   attune.activation                        quick_gelu (or gelu)
 //   attune.pixel_mean, attune.pixel_deviation  three numbers with commas
+// attune.image_size and attune.context_length, where they are, must be what
+// the shapes say; attune.architecture is a name for people.
 //
 // INVALID_ARGUMENT, reason UNSUPPORTED_TOWER for a ResNet; reason
 // INVALID_CLIP naming the tensor that is missing, unexpected or of a wrong
@@ -75,6 +77,10 @@ absl::StatusOr<ClipConfig> ReadClipConfig(
 
 // ReadClipConfig of a file, which also refuses tensors that hold integers.
 absl::StatusOr<ClipConfig> ReadClipConfig(const safetensors::Header& header);
+
+// "ViT-B-32", "ViT-L-14-336" (where pictures are not 224 pixels wide), or
+// "ViT-12-48" for sizes without a letter.
+std::string ArchitectureName(const ClipConfig& config);
 
 // The metadata from which ReadClipConfig reads this configuration again, and
 // "format", which other programs ask for.

@@ -52,7 +52,7 @@ LIBRARIES = [
     ("absl", r"absl/"),
     ("grpc", r"grpc(pp)?/|google/"),
     ("proto", r"attune/v1/"),
-    ("torch", r"torch/|ATen/|c10/|ATen\.h"),
+    ("torch", r"torch/|ATen/|c10/|caffe2/|ATen\.h"),
     ("sqlite", r"SQLiteCpp/|sqlite3\.h"),
     ("prometheus", r"prometheus/"),
     ("json", r"nlohmann/"),

@@ -9,6 +9,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <functional>
 #include <utility>
 #include <vector>
 
@@ -87,7 +88,11 @@ at::Tensor OnCpu(const at::Tensor& tensor) {
   return tensor.detach().to(at::kCPU).contiguous();
 }
 
-absl::StatusOr<LoadedClip> Load(int file, const std::string& path) {
+// Calls `visit` with the header and then with every tensor.
+absl::Status Read(
+    int file, const std::string& path,
+    const std::function<absl::Status(const safetensors::Header&)>& begin,
+    const std::function<absl::Status(const std::string&, at::Tensor)>& visit) {
   struct stat status;
   if (fstat(file, &status) != 0) return FileError(path, "read");
   const int64_t file_size = status.st_size;
@@ -101,23 +106,29 @@ absl::StatusOr<LoadedClip> Load(int file, const std::string& path) {
   ATTUNE_RETURN_IF_ERROR(ReadFully(file, path, bytes.data(), bytes.size(), 0));
   ATTUNE_ASSIGN_OR_RETURN(const safetensors::Header header,
                           safetensors::ParseHeader(bytes, file_size));
-  LoadedClip clip;
-  ATTUNE_ASSIGN_OR_RETURN(clip.config, ReadClipConfig(header));
-
+  ATTUNE_RETURN_IF_ERROR(begin(header));
   for (const safetensors::TensorInfo& info : header.tensors) {
     at::Tensor tensor = at::empty(info.shape, ScalarTypeOf(info.data_type));
     ATTUNE_RETURN_IF_ERROR(
         ReadFully(file, path, static_cast<char*>(tensor.data_ptr()),
                   info.end - info.begin, header.data_begin + info.begin));
-    tensor = tensor.to(at::kFloat);
-    if (!at::isfinite(tensor).all().item<bool>()) {
-      return Error(absl::StatusCode::kInvalidArgument, "INVALID_CLIP",
-                   absl::StrCat("tensor '", info.name,
-                                "' has values that are not finite"));
-    }
-    clip.tensors[info.name] = tensor;
+    ATTUNE_RETURN_IF_ERROR(visit(info.name, std::move(tensor)));
   }
-  return clip;
+  return absl::OkStatus();
+}
+
+// Read of the file at `path`; errors name it.
+absl::Status ReadPath(
+    const std::string& path,
+    const std::function<absl::Status(const safetensors::Header&)>& begin,
+    const std::function<absl::Status(const std::string&, at::Tensor)>& visit) {
+  const int file = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (file < 0 && errno == ENOENT) return NotFound("file", path);
+  if (file < 0) return FileError(path, "read");
+  const absl::Cleanup close_file = [file] { close(file); };
+  const absl::Status status = Read(file, path, begin, visit);
+  if (status.ok() || absl::IsInternal(status)) return status;
+  return InFile(path, status);
 }
 
 absl::Status Save(int file, const std::string& path, const Tensors& tensors,
@@ -140,14 +151,40 @@ absl::Status Save(int file, const std::string& path, const Tensors& tensors,
 
 }  // namespace
 
+absl::StatusOr<LoadedFile> LoadTensors(const std::string& path) {
+  LoadedFile loaded;
+  ATTUNE_RETURN_IF_ERROR(ReadPath(
+      path,
+      [&](const safetensors::Header& header) {
+        loaded.metadata = header.metadata;
+        return absl::OkStatus();
+      },
+      [&](const std::string& name, at::Tensor tensor) {
+        loaded.tensors[name] = std::move(tensor);
+        return absl::OkStatus();
+      }));
+  return loaded;
+}
+
 absl::StatusOr<LoadedClip> LoadClip(const std::string& path) {
-  const int file = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (file < 0 && errno == ENOENT) return NotFound("file", path);
-  if (file < 0) return FileError(path, "read");
-  const absl::Cleanup close_file = [file] { close(file); };
-  absl::StatusOr<LoadedClip> clip = Load(file, path);
-  if (clip.ok() || absl::IsInternal(clip.status())) return clip;
-  return InFile(path, clip.status());
+  LoadedClip clip;
+  ATTUNE_RETURN_IF_ERROR(ReadPath(
+      path,
+      [&](const safetensors::Header& header) -> absl::Status {
+        ATTUNE_ASSIGN_OR_RETURN(clip.config, ReadClipConfig(header));
+        return absl::OkStatus();
+      },
+      [&](const std::string& name, at::Tensor tensor) {
+        tensor = tensor.to(at::kFloat);
+        if (!at::isfinite(tensor).all().item<bool>()) {
+          return Error(absl::StatusCode::kInvalidArgument, "INVALID_CLIP",
+                       absl::StrCat("tensor '", name,
+                                    "' has values that are not finite"));
+        }
+        clip.tensors[name] = std::move(tensor);
+        return absl::OkStatus();
+      }));
+  return clip;
 }
 
 absl::Status SaveTensors(const std::string& path, const Tensors& tensors,

@@ -21,6 +21,16 @@ struct LoadedClip {
   Tensors tensors;
 };
 
+// A file's tensors, in their own types, and its metadata.
+struct LoadedFile {
+  Tensors tensors;
+  safetensors::Metadata metadata;
+};
+
+// Reads any safetensors file. Errors are those of LoadClip that do not ask
+// for a CLIP.
+absl::StatusOr<LoadedFile> LoadTensors(const std::string& path);
+
 // Reads a model from a safetensors file, as fp32 whatever the file holds.
 // Errors name the file: NOT_FOUND (NOT_FOUND); the errors of ParseHeader and
 // ReadClipConfig; INVALID_ARGUMENT (INVALID_CLIP) for a tensor that is not

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
@@ -83,7 +84,10 @@ TEST_F(ConvertTest, WrongUsageExitsWith2AndWritesNothing) {
   for (const std::string arguments :
        {"", "--init tiny", "--init RN50 OUT", "OUT",
         "--init tiny --seed -1 OUT", "--init tiny --output xml OUT",
-        "--init tiny --speed 3 OUT"}) {
+        "--init tiny --speed 3 OUT", "--init tiny IN OUT", "IN OUT more",
+        "--seed 3 IN OUT", "--init tiny --config IN OUT",
+        "--init tiny --image-size 96 OUT", "--image-size 0 IN OUT",
+        "--activation relu IN OUT"}) {
     std::string line = arguments;
     if (const size_t at = line.find("OUT"); at != std::string::npos) {
       line.replace(at, 3, out_);
@@ -92,6 +96,40 @@ TEST_F(ConvertTest, WrongUsageExitsWith2AndWritesNothing) {
     EXPECT_EQ(result.exit_code, 2) << line << "\n" << result.text;
     EXPECT_EQ(FileCount(), 0) << line;
   }
+}
+
+TEST_F(ConvertTest, ConvertsAFileAndReportsIt) {
+  ASSERT_EQ(RunConvert("--init tiny " + out_).exit_code, 0);
+  const std::string larger = folder_.File("larger.safetensors");
+  const Result result =
+      RunConvert("--image-size 96 --output json " + out_ + " " + larger);
+  ASSERT_EQ(result.exit_code, 0) << result.text;
+  const nlohmann::json report = nlohmann::json::parse(result.text);
+  EXPECT_EQ(report["file"], larger);
+  EXPECT_EQ(report["source"], out_);
+  EXPECT_EQ(report["format"], "safetensors");
+  EXPECT_EQ(report["layout"], "OpenAI");
+  EXPECT_EQ(report["architecture"], "ViT-12-96");
+  EXPECT_EQ(report["activation"], "quick_gelu");
+  EXPECT_EQ(report["context_length"], 16);
+  const std::string bytes = ReadFile(larger);
+  const absl::StatusOr<safetensors::Header> header =
+      safetensors::ParseHeader(bytes, static_cast<int64_t>(bytes.size()));
+  ASSERT_TRUE(header.ok()) << header.status();
+  EXPECT_EQ(header->metadata.at("attune.architecture"), "ViT-12-96");
+  EXPECT_EQ(ReadClipConfig(*header)->image_size, 96);
+  EXPECT_EQ(ReadClipConfig(*header)->vision_heads, 4);
+}
+
+TEST_F(ConvertTest, BadFilesExitWith1InOneLineAndWriteNothing) {
+  const std::string in = folder_.File("hostile.pt");
+  std::ofstream(in) << "\x80\x02"
+                       "cposix\nsystem\n";
+  const Result result = RunConvert(in + " " + out_);
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_THAT(result.text, testing::StartsWith("attune-convert: " + in + ": "));
+  EXPECT_EQ(std::count(result.text.begin(), result.text.end(), '\n'), 1);
+  EXPECT_EQ(FileCount(), 1);
 }
 
 TEST_F(ConvertTest, FailureExitsWith1AndSaysWhy) {
