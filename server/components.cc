@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/error.h"
+#include "common/grpc/objective_codec.h"
 #include "common/status_macros.h"
 #include "storage/sqlite/backup.h"
 #include "storage/sqlite/sqlite_stores.h"
@@ -37,10 +38,7 @@ absl::Status ReadTraining(
         const std::vector<storage::MetricRow> rows,
         transaction.jobs().ListMetrics(job.id, job.step - 1, 1));
     if (rows.empty()) continue;
-    const std::string objective =
-        std::holds_alternative<storage::DpoOptions>(spec->objective)
-            ? "dpo"
-            : "infonce";
+    const std::string& objective = spec->objective.name;
     metrics::StateFigures::Training& mean = (*training)[objective];
     mean.loss += rows[0].loss.value_or(0);
     mean.pair_accuracy += rows[0].pair_accuracy.value_or(0);
@@ -138,6 +136,9 @@ Components::~Components() { executor.Shutdown(); }
 
 metrics::StateFigures Components::ReadFigures() {
   metrics::StateFigures figures;
+  for (const ObjectiveSchema& objective : ObjectiveSchemas()) {
+    figures.objectives.push_back(objective.name);
+  }
   const absl::Status read =
       state.Read([&](storage::StateTransaction& transaction) {
         return ReadTraining(transaction, &figures.training);

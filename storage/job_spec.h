@@ -10,24 +10,18 @@
 #include <variant>
 #include <vector>
 
+#include "common/objective_schema.h"
+
 namespace attune::storage {
 
-struct DpoOptions {
-  double beta = 1;             // β > 0
-  double kl_weight = 1;        // λ ≥ 0
-  double label_smoothing = 0;  // ε in [0, 0.5)
+struct Objective {
+  // Of its field in attune.v1.TrainSpec, such as "dpo".
+  std::string name = "dpo";
+  // A value for every option, by its field's name.
+  ObjectiveValues options;
 
-  friend bool operator==(const DpoOptions&, const DpoOptions&) = default;
+  friend bool operator==(const Objective&, const Objective&) = default;
 };
-
-struct InfoNceOptions {
-  double kl_weight = 0;  // λ ≥ 0
-
-  friend bool operator==(const InfoNceOptions&,
-                         const InfoNceOptions&) = default;
-};
-
-using ObjectiveOptions = std::variant<DpoOptions, InfoNceOptions>;
 
 enum class OptimizerKind { kAdamax = 1, kAdamW = 2 };
 enum class Schedule { kCosine = 1, kConstant = 2 };
@@ -47,7 +41,7 @@ struct TrainSpec {
   std::string dataset;
   std::string base;  // NAME:N
   std::string output_model;
-  ObjectiveOptions objective;
+  Objective objective;
   OptimizerOptions optimizer;
   // Exactly one of the two is set.
   std::optional<int32_t> epochs;

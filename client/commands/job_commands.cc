@@ -11,6 +11,7 @@
 #include "client/commands/sweep_command.h"
 #include "client/commands/table.h"
 #include "common/error.h"
+#include "common/grpc/objective_codec.h"
 #include "common/status_macros.h"
 
 namespace attune::client {
@@ -22,7 +23,8 @@ std::string StateName(const v1::Job& job) {
 
 std::string KindName(const v1::Job& job) {
   if (job.has_evaluate()) return "evaluate";
-  return job.train().has_infonce() ? "infonce" : "dpo";
+  const ObjectiveSchema* objective = ObjectiveOf(job.train());
+  return objective == nullptr ? "unknown" : objective->name;
 }
 
 std::string Progress(const v1::Job& job) {
@@ -59,14 +61,6 @@ absl::Status List(CommandContext& context) {
 using Fields = std::vector<std::pair<std::string, std::string>>;
 
 void AddSpec(const v1::TrainSpec& spec, Fields* fields) {
-  std::string objective;
-  if (spec.has_infonce()) {
-    objective = absl::StrCat("infonce, kl-weight ", spec.infonce().kl_weight());
-  } else {
-    objective = absl::StrCat("dpo, beta ", spec.dpo().beta(), ", kl-weight ",
-                             spec.dpo().kl_weight(), ", label-smoothing ",
-                             spec.dpo().label_smoothing());
-  }
   const v1::Optimizer& optimizer = spec.optimizer();
   const bool adamw = optimizer.kind() == v1::Optimizer::KIND_ADAMW;
   const bool constant =
@@ -76,7 +70,7 @@ void AddSpec(const v1::TrainSpec& spec, Fields* fields) {
       {{"Dataset", spec.dataset()},
        {"From", spec.base()},
        {"Output model", spec.output_model()},
-       {"Objective", objective},
+       {"Objective", DescribeObjective(spec)},
        {"Optimizer", absl::StrCat(adamw ? "adamw" : "adamax",
                                   ", learning-rate ", optimizer.learning_rate(),
                                   ", weight-decay ", optimizer.weight_decay(),

@@ -1,7 +1,14 @@
 #include "client/commands/job_options.h"
 
+#include <vector>
+
+#include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
+#include "absl/strings/string_view.h"
 #include "client/commands/context.h"
+#include "common/grpc/objective_codec.h"
 
 namespace attune::client {
 namespace {
@@ -28,26 +35,87 @@ void FillOptimizer(const JobOptions& options, v1::TrainSpec* spec) {
   }
 }
 
-absl::Status FillObjective(const JobOptions& options, v1::TrainSpec* spec) {
-  if (options.objective == "dpo") {
-    v1::DpoObjective& dpo = *spec->mutable_dpo();
-    if (options.beta) dpo.set_beta(*options.beta);
-    if (options.kl_weight) dpo.set_kl_weight(*options.kl_weight);
-    if (options.label_smoothing) {
-      dpo.set_label_smoothing(*options.label_smoothing);
+// The flag of an option: "kl-weight" of "kl_weight".
+std::string Kebab(absl::string_view name) {
+  return absl::StrReplaceAll(name, {{"_", "-"}});
+}
+
+// The objectives that have an option of that name.
+std::vector<std::string> Owners(absl::string_view option_name) {
+  std::vector<std::string> owners;
+  for (const ObjectiveSchema& objective : ObjectiveSchemas()) {
+    for (const OptionSchema& option : objective.options) {
+      if (option.name == option_name) owners.push_back(objective.name);
     }
-    return absl::OkStatus();
   }
-  const char* foreign = options.beta              ? "--beta"
-                        : options.label_smoothing ? "--label-smoothing"
-                                                  : nullptr;
-  if (foreign != nullptr) {
-    return UsageError(absl::StrCat(foreign, " belongs to --objective dpo, not ",
+  return owners;
+}
+
+absl::Status FillObjective(const JobOptions& options, v1::TrainSpec* spec) {
+  for (const auto& [name, value] : options.objective_options) {
+    const std::vector<std::string> owners = Owners(name);
+    if (absl::c_linear_search(owners, options.objective)) continue;
+    return UsageError(absl::StrCat("--", Kebab(name),
+                                   " belongs to --objective ",
+                                   absl::StrJoin(owners, " and "), ", not ",
                                    options.objective, ": leave it out"));
   }
-  v1::InfoNceObjective& infonce = *spec->mutable_infonce();
-  if (options.kl_weight) infonce.set_kl_weight(*options.kl_weight);
+  WriteObjective(options.objective, options.objective_options, spec);
   return absl::OkStatus();
+}
+
+std::string Bounds(const OptionSchema& option) {
+  std::vector<std::string> bounds;
+  if (option.above) bounds.push_back(absl::StrCat("> ", *option.above));
+  if (option.at_least) bounds.push_back(absl::StrCat(">= ", *option.at_least));
+  if (option.below) bounds.push_back(absl::StrCat("< ", *option.below));
+  return absl::StrJoin(bounds, " and ");
+}
+
+// "NAME VALUE" of every objective, joined.
+template <typename Value>
+std::string EachDefault(Value value) {
+  std::vector<std::string> parts;
+  for (const ObjectiveSchema& objective : ObjectiveSchemas()) {
+    parts.push_back(absl::StrCat(objective.name, " ", value(objective)));
+  }
+  return absl::StrCat("[", absl::StrJoin(parts, ", "), "]");
+}
+
+// One flag for each name; objectives that share a name share its meaning.
+void AddObjectiveOptions(CLI::App& command, JobOptions& options) {
+  struct Flag {
+    const OptionSchema* option;
+    std::vector<std::string> defaults;
+  };
+  std::vector<Flag> flags;
+  std::vector<std::string> names;
+  for (const ObjectiveSchema& objective : ObjectiveSchemas()) {
+    names.push_back(objective.name);
+    for (const OptionSchema& option : objective.options) {
+      auto flag = absl::c_find_if(flags, [&](const Flag& known) {
+        return known.option->name == option.name;
+      });
+      if (flag == flags.end()) flag = flags.insert(flag, {&option, {}});
+      flag->defaults.push_back(
+          absl::StrCat(objective.name, " ", option.default_value));
+    }
+  }
+  command
+      .add_option(
+          "--objective", options.objective,
+          absl::StrCat("What is minimised: ", absl::StrJoin(names, ", ")))
+      ->check(CLI::IsMember(names))
+      ->capture_default_str();
+  for (const Flag& flag : flags) {
+    command.add_option_function<double>(
+        absl::StrCat("--", Kebab(flag.option->name)),
+        [&options, name = flag.option->name](double value) {
+          options.objective_options[name] = value;
+        },
+        absl::StrCat(flag.option->help, ", ", Bounds(*flag.option), " [",
+                     absl::StrJoin(flag.defaults, ", "), "]"));
+  }
 }
 
 }  // namespace
@@ -64,26 +132,24 @@ void AddJobOptions(CLI::App& command, JobOptions& options) {
       .add_option("--output-model", options.output_model,
                   "Model that gets the new versions; made when missing")
       ->required();
-  command
-      .add_option("--objective", options.objective,
-                  "dpo (preference pairs) or infonce (captions)")
-      ->check(CLI::IsMember({"dpo", "infonce"}))
-      ->capture_default_str();
-  command.add_option("--beta", options.beta,
-                     "DPO: strength of the preference, > 0 [1]");
-  command.add_option("--kl-weight", options.kl_weight,
-                     "Weight of the KL to the reference on clean examples, "
-                     ">= 0 [dpo 1, infonce 0]");
-  command.add_option("--label-smoothing", options.label_smoothing,
-                     "DPO: share of flipped preferences, in [0, 0.5) [0]");
+  AddObjectiveOptions(command, options);
   command
       .add_option("--optimizer", options.optimizer,
-                  "adamax or adamw [dpo adamax, infonce adamw]")
+                  absl::StrCat("adamax or adamw ",
+                               EachDefault([](const auto& objective) {
+                                 return objective.adamw ? "adamw" : "adamax";
+                               })))
       ->check(CLI::IsMember({"adamax", "adamw"}));
-  command.add_option("--learning-rate", options.learning_rate,
-                     "> 0 [dpo 2e-5, infonce 1e-3]");
-  command.add_option("--weight-decay", options.weight_decay,
-                     ">= 0 [dpo 0, infonce 0.05]");
+  command.add_option(
+      "--learning-rate", options.learning_rate,
+      absl::StrCat("> 0 ", EachDefault([](const auto& objective) {
+                     return objective.learning_rate;
+                   })));
+  command.add_option(
+      "--weight-decay", options.weight_decay,
+      absl::StrCat(">= 0 ", EachDefault([](const auto& objective) {
+                     return objective.weight_decay;
+                   })));
   command.add_option("--warmup-ratio", options.warmup_ratio,
                      "Share of the steps that warm up, in [0, 1) [0]");
   command
@@ -106,13 +172,28 @@ void AddJobOptions(CLI::App& command, JobOptions& options) {
   command.add_flag_function(
       "--average,!--no-average",
       [&options](int64_t count) { options.average = count > 0; },
-      "Also make the average over the run [dpo yes, infonce no]");
+      absl::StrCat("Also make the average over the run ",
+                   EachDefault([](const auto& objective) {
+                     return objective.average ? "yes" : "no";
+                   })));
   command.add_option("--checkpoint-every", options.checkpoint_every,
                      "Steps between checkpoints [an epoch]");
   command.add_option("--eval-dataset", options.eval_dataset,
                      "A sealed dataset to evaluate on at the end");
   command.add_flag("--truncate", options.truncate,
                    "Cut texts that are longer than the model's context");
+}
+
+std::string DescribeObjective(const v1::TrainSpec& spec) {
+  const ObjectiveSchema* objective = ObjectiveOf(spec);
+  if (objective == nullptr) return "unknown";
+  std::string text = objective->name;
+  const ObjectiveValues values = objective->WithDefaults(ReadObjective(spec));
+  for (const OptionSchema& option : objective->options) {
+    absl::StrAppend(&text, ", ", Kebab(option.name), " ",
+                    values.at(option.name));
+  }
+  return text;
 }
 
 absl::StatusOr<v1::TrainSpec> ToTrainSpec(const JobOptions& options) {

@@ -8,6 +8,7 @@
 
 #include "absl/status/statusor.h"
 #include "attune/v1/job_service.pb.h"
+#include "common/objective_schema.h"
 
 namespace attune::client {
 
@@ -18,9 +19,8 @@ struct JobOptions {
   std::string model;
   std::string output_model;
   std::string objective = "dpo";
-  std::optional<double> beta;
-  std::optional<double> kl_weight;
-  std::optional<double> label_smoothing;
+  // --beta, --kl-weight … by their field's name.
+  ObjectiveValues objective_options;
   std::optional<std::string> optimizer;
   std::optional<double> learning_rate;
   std::optional<double> weight_decay;
@@ -40,6 +40,9 @@ struct JobOptions {
 
 // Adds the options to `command`. `options` must outlive it.
 void AddJobOptions(CLI::App& command, JobOptions& options);
+
+// "dpo, beta 1, kl-weight 1 …"; "unknown" for one of a newer server.
+std::string DescribeObjective(const v1::TrainSpec& spec);
 
 // The request that the options mean. A usage error (exit code 2) for an option
 // of another objective than the one chosen.

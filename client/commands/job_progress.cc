@@ -9,6 +9,7 @@
 #include "client/commands/cli.h"
 #include "client/commands/table.h"
 #include "common/error.h"
+#include "common/grpc/objective_codec.h"
 #include "common/grpc/time_conversion.h"
 #include "common/status_macros.h"
 
@@ -79,8 +80,11 @@ void JobProgress::ShowState(const v1::Job& job) {
 
 void JobProgress::ShowRow(const v1::Job& job, const v1::MetricRow& row) {
   const int64_t total = job.total_steps();
-  const std::string text = absl::StrCat(
-      DescribeRow(row, total, !job.train().has_infonce()), TimeLeft(total));
+  const ObjectiveSchema* objective = ObjectiveOf(job.train());
+  const bool pairs = objective == nullptr ||
+                     objective->stream == ObjectiveSchema::Stream::kPairs;
+  const std::string text =
+      absl::StrCat(DescribeRow(row, total, pairs), TimeLeft(total));
   if (line_.terminal()) {
     line_.Show(
         total > 0 ? static_cast<double>(row.step()) / static_cast<double>(total)

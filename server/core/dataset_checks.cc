@@ -97,20 +97,23 @@ absl::StatusOr<Dataset> GetSealedDataset(StateTransaction& transaction,
 
 absl::Status CheckTrainingData(StateTransaction& transaction,
                                const Dataset& dataset,
+                               const ObjectiveSchema& objective,
                                const storage::TrainSpec& spec,
                                int context_length) {
-  const bool dpo = std::holds_alternative<storage::DpoOptions>(spec.objective);
-  if (dpo && dataset.counts.pair == 0) {
-    return Lacks("NO_PAIR_EXAMPLES", dataset, "pairs, which DPO needs");
+  const bool pairs = objective.stream == ObjectiveSchema::Stream::kPairs;
+  if (pairs && dataset.counts.pair == 0) {
+    return Lacks("NO_PAIR_EXAMPLES", dataset,
+                 absl::StrCat("pairs, which ", objective.title, " needs"));
   }
-  if (!dpo && dataset.counts.caption == 0) {
+  if (!pairs && dataset.counts.caption == 0) {
     return Lacks("NO_CAPTION_EXAMPLES", dataset,
-                 "captions, which InfoNCE needs");
+                 absl::StrCat("captions, which ", objective.title, " needs"));
   }
   const bool with_kl = KlWeight(spec.objective) > 0;
+  const bool needs_clean = with_kl || objective.needs_clean_examples;
   bool has_clean = dataset.counts.clean > 0;
-  const ExampleKind used = dpo ? ExampleKind::kPair : ExampleKind::kCaption;
-  if (!spec.truncate || (with_kl && !has_clean)) {
+  const ExampleKind used = pairs ? ExampleKind::kPair : ExampleKind::kCaption;
+  if (!spec.truncate || (needs_clean && !has_clean)) {
     ATTUNE_RETURN_IF_ERROR(ForEachExample(
         transaction, dataset, [&](const Example& example) -> absl::Status {
           has_clean |= !example.clean_image_digest.empty();
@@ -119,12 +122,24 @@ absl::Status CheckTrainingData(StateTransaction& transaction,
                               context_length);
         }));
   }
-  if (with_kl && !has_clean) {
+  if (needs_clean && !has_clean) {
     return Lacks("NO_CLEAN_EXAMPLES", dataset,
-                 "clean images, which a KL weight above 0 needs: add some, or "
-                 "set kl_weight to 0");
+                 objective.needs_clean_examples
+                     ? absl::StrCat("clean images, which ", objective.title,
+                                    " needs: add some")
+                     : "clean images, which a KL weight above 0 needs: add "
+                       "some, or set kl_weight to 0");
   }
-  if (!with_kl || spec.truncate) return absl::OkStatus();
+  if (!needs_clean && !objective.over_candidates) return absl::OkStatus();
+  if (dataset.candidates.size() > kMaxTrainCandidates) {
+    return Error(absl::StatusCode::kFailedPrecondition, "TOO_MANY_CANDIDATES",
+                 absl::StrCat("dataset '", dataset.name, "' has ",
+                              dataset.candidates.size(), " candidates, and ",
+                              with_kl ? "a KL weight above 0" : objective.title,
+                              " takes at most ", kMaxTrainCandidates,
+                              ": name fewer when the dataset is made"));
+  }
+  if (spec.truncate) return absl::OkStatus();
   for (const std::string& candidate : dataset.candidates) {
     if (!Fits(candidate, context_length)) {
       return TextTooLong("train.dataset", dataset,

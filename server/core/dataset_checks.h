@@ -6,6 +6,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "common/objective_schema.h"
 #include "storage/state_store.h"
 
 namespace attune::core {
@@ -15,12 +16,18 @@ namespace attune::core {
 absl::StatusOr<storage::Dataset> GetSealedDataset(
     storage::StateTransaction& transaction, absl::string_view name);
 
-// FAILED_PRECONDITION, reason NO_PAIR_EXAMPLES (DPO), NO_CAPTION_EXAMPLES
-// (InfoNCE) or NO_CLEAN_EXAMPLES (λ > 0 and neither clean examples nor clean
-// twins of pairs); INVALID_ARGUMENT, reason TEXT_TOO_LONG, naming the example
-// whose text is longer than the context, unless spec.truncate. Reads every row.
+// Texts that a softmax may be over.
+inline constexpr size_t kMaxTrainCandidates = 1'000;
+
+// FAILED_PRECONDITION, reason NO_PAIR_EXAMPLES or NO_CAPTION_EXAMPLES (the
+// objective's stream is empty), NO_CLEAN_EXAMPLES (λ > 0, or KTO, and neither
+// clean examples nor clean twins of pairs) or TOO_MANY_CANDIDATES (over
+// kMaxTrainCandidates where the loss is over all of them); INVALID_ARGUMENT,
+// reason TEXT_TOO_LONG, naming the example whose text is longer than the
+// context, unless spec.truncate. Reads every row.
 absl::Status CheckTrainingData(storage::StateTransaction& transaction,
                                const storage::Dataset& dataset,
+                               const ObjectiveSchema& objective,
                                const storage::TrainSpec& spec,
                                int context_length);
 

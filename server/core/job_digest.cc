@@ -39,15 +39,9 @@ void AddSpec(const storage::TrainSpec& spec, FieldList& fields) {
   fields.Add("dataset", spec.dataset);
   fields.Add("base", spec.base);
   fields.Add("output_model", spec.output_model);
-  if (const auto* dpo = std::get_if<storage::DpoOptions>(&spec.objective)) {
-    fields.Add("objective", "dpo");
-    fields.Add("beta", dpo->beta);
-    fields.Add("kl_weight", dpo->kl_weight);
-    fields.Add("label_smoothing", dpo->label_smoothing);
-  } else {
-    fields.Add("objective", "infonce");
-    fields.Add("kl_weight",
-               std::get<storage::InfoNceOptions>(spec.objective).kl_weight);
+  fields.Add("objective", spec.objective.name);
+  for (const auto& [name, value] : spec.objective.options) {
+    fields.Add(name, value);
   }
   fields.Add("optimizer", static_cast<int64_t>(spec.optimizer.kind));
   fields.Add("learning_rate", spec.optimizer.learning_rate);

@@ -28,32 +28,30 @@ absl::StatusOr<Job> JobManager::CreateTrain(const TrainRequest& request,
   std::vector<std::string> inputs;
   // Reads whole datasets, so not in the transaction that writes: nothing but a
   // deletion changes them any more.
-  ATTUNE_RETURN_IF_ERROR(
-      state_.Read([&](StateTransaction& transaction) -> absl::Status {
-        ATTUNE_ASSIGN_OR_RETURN(
-            const Version base,
-            ResolveSelector(transaction, "train.base", spec.base));
-        spec.base = VersionName(base);
-        const int context_length = base.config.context_length;
-        ATTUNE_ASSIGN_OR_RETURN(const Dataset dataset,
-                                GetSealedDataset(transaction, spec.dataset));
-        ATTUNE_RETURN_IF_ERROR(
-            CheckTrainingData(transaction, dataset, spec, context_length));
-        inputs = {dataset.digest, base.digest};
-        if (spec.eval_dataset.empty()) return absl::OkStatus();
-        ATTUNE_ASSIGN_OR_RETURN(
-            const Dataset eval_dataset,
-            GetSealedDataset(transaction, spec.eval_dataset));
-        inputs.push_back(eval_dataset.digest);
-        return CheckEvaluationData(transaction, "train.eval_dataset",
-                                   eval_dataset,
-                                   {.dataset = spec.eval_dataset,
-                                    .model = spec.base,
-                                    .against = "",
-                                    .templates = {},
-                                    .truncate = spec.truncate},
-                                   context_length);
-      }));
+  ATTUNE_RETURN_IF_ERROR(state_.Read([&](StateTransaction& transaction)
+                                         -> absl::Status {
+    ATTUNE_ASSIGN_OR_RETURN(
+        const Version base,
+        ResolveSelector(transaction, "train.base", spec.base));
+    spec.base = VersionName(base);
+    const int context_length = base.config.context_length;
+    ATTUNE_ASSIGN_OR_RETURN(const Dataset dataset,
+                            GetSealedDataset(transaction, spec.dataset));
+    ATTUNE_RETURN_IF_ERROR(CheckTrainingData(
+        transaction, dataset, *request.objective.schema, spec, context_length));
+    inputs = {dataset.digest, base.digest};
+    if (spec.eval_dataset.empty()) return absl::OkStatus();
+    ATTUNE_ASSIGN_OR_RETURN(const Dataset eval_dataset,
+                            GetSealedDataset(transaction, spec.eval_dataset));
+    inputs.push_back(eval_dataset.digest);
+    return CheckEvaluationData(transaction, "train.eval_dataset", eval_dataset,
+                               {.dataset = spec.eval_dataset,
+                                .model = spec.base,
+                                .against = "",
+                                .templates = {},
+                                .truncate = spec.truncate},
+                               context_length);
+  }));
   return CreateOnce(std::move(spec), inputs, key);
 }
 

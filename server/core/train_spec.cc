@@ -11,9 +11,7 @@
 namespace attune::core {
 namespace {
 
-using storage::DpoOptions;
 using storage::EvaluateSpec;
-using storage::InfoNceOptions;
 using storage::OptimizerKind;
 using storage::OptimizerOptions;
 using storage::TrainSpec;
@@ -58,17 +56,49 @@ class Checker {
   std::vector<FieldViolation> violations_;
 };
 
-DpoOptions ResolveDpo(const DpoRequest& request, Checker& checker) {
-  const DpoOptions published;
-  DpoOptions options = {
-      .beta = request.beta.value_or(published.beta),
-      .kl_weight = request.kl_weight.value_or(published.kl_weight),
-      .label_smoothing =
-          request.label_smoothing.value_or(published.label_smoothing)};
-  checker.CheckPositive(options.beta, "train.dpo.beta");
-  checker.CheckNotNegative(options.kl_weight, "train.dpo.kl_weight");
-  checker.Check(options.label_smoothing >= 0 && options.label_smoothing < 0.5,
-                "train.dpo.label_smoothing", "must be in [0, 0.5)");
+void CheckOption(const OptionSchema& option, double value,
+                 absl::string_view field, Checker& checker) {
+  if (option.at_least && option.below) {
+    checker.Check(value >= *option.at_least && value < *option.below, field,
+                  absl::StrCat("must be in [", *option.at_least, ", ",
+                               *option.below, ")"));
+    return;
+  }
+  checker.Check(std::isfinite(value), field, "must be a finite number");
+  if (option.above) {
+    checker.Check(
+        value > *option.above, field,
+        absl::StrCat("must be a finite number above ", *option.above));
+  }
+  if (option.at_least) {
+    checker.Check(value >= *option.at_least, field,
+                  absl::StrCat("must be a finite number, ", *option.at_least,
+                               " or above"));
+  }
+  if (option.below) {
+    checker.Check(value < *option.below, field,
+                  absl::StrCat("must be below ", *option.below));
+  }
+}
+
+storage::Objective ResolveObjective(const ObjectiveRequest& request,
+                                    Checker& checker) {
+  const ObjectiveSchema& schema = *request.schema;
+  storage::Objective objective = {schema.name,
+                                  schema.WithDefaults(request.options)};
+  for (const OptionSchema& option : schema.options) {
+    CheckOption(option, objective.options.at(option.name),
+                absl::StrCat("train.", schema.name, ".", option.name), checker);
+  }
+  return objective;
+}
+
+// What the objective's authors trained with.
+OptimizerOptions Published(const ObjectiveSchema& schema) {
+  OptimizerOptions options;
+  if (schema.adamw) options.kind = OptimizerKind::kAdamW;
+  options.learning_rate = schema.learning_rate;
+  options.weight_decay = schema.weight_decay;
   return options;
 }
 
@@ -151,22 +181,14 @@ absl::StatusOr<TrainSpec> ResolveTrainSpec(const TrainRequest& request) {
   }
 
   OptimizerOptions published;
-  bool infonce = false;
-  if (const auto* dpo = std::get_if<DpoRequest>(&request.objective)) {
-    spec.objective = ResolveDpo(*dpo, checker);
-    spec.average = request.average.value_or(true);
-  } else if (const auto* nce =
-                 std::get_if<InfoNceRequest>(&request.objective)) {
-    infonce = true;
-    const InfoNceOptions options = {.kl_weight = nce->kl_weight.value_or(0)};
-    checker.CheckNotNegative(options.kl_weight, "train.infonce.kl_weight");
-    spec.objective = options;
-    spec.average = request.average.value_or(false);
-    published.kind = OptimizerKind::kAdamW;
-    published.learning_rate = 1e-3;
-    published.weight_decay = 0.05;
+  bool whole_batch = false;
+  if (const ObjectiveSchema* schema = request.objective.schema) {
+    spec.objective = ResolveObjective(request.objective, checker);
+    spec.average = request.average.value_or(schema->average);
+    published = Published(*schema);
+    whole_batch = schema->whole_batch;
   } else {
-    checker.Fail("train.objective", "choose one: dpo or infonce");
+    checker.Fail("train.objective", "choose one, such as dpo");
   }
   spec.optimizer = ResolveOptimizer(request.optimizer, published, checker);
   ResolveLength(request, spec, checker);
@@ -178,10 +200,11 @@ absl::StatusOr<TrainSpec> ResolveTrainSpec(const TrainRequest& request) {
   spec.micro_batch_size = request.micro_batch_size;
   checker.Check(spec.micro_batch_size >= 0, "train.micro_batch_size",
                 "must be 0 (the batch) or above");
-  checker.Check(!infonce || spec.micro_batch_size == 0,
+  checker.Check(!whole_batch || spec.micro_batch_size == 0,
                 "train.micro_batch_size",
-                "the loss of InfoNCE does not split over micro-batches: leave "
-                "it unset");
+                absl::StrCat("the loss of ", spec.objective.name,
+                             " does not split over micro-batches: leave it "
+                             "unset"));
   checker.Check(spec.micro_batch_size <= spec.batch_size,
                 "train.micro_batch_size", "must not exceed batch_size");
   spec.checkpoint_every = request.checkpoint_every;
@@ -205,13 +228,9 @@ absl::StatusOr<EvaluateSpec> ResolveEvaluateSpec(
                       .truncate = request.truncate};
 }
 
-double KlWeight(const storage::ObjectiveOptions& objective) {
-  return std::visit([](const auto& options) { return options.kl_weight; },
-                    objective);
-}
-
-std::string ObjectiveName(const storage::ObjectiveOptions& objective) {
-  return std::holds_alternative<DpoOptions>(objective) ? "dpo" : "infonce";
+double KlWeight(const storage::Objective& objective) {
+  const auto found = objective.options.find(kKlWeight);
+  return found == objective.options.end() ? 0 : found->second;
 }
 
 }  // namespace attune::core

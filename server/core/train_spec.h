@@ -7,23 +7,19 @@
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <variant>
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "common/objective_schema.h"
 #include "storage/job_spec.h"
 
 namespace attune::core {
 
-// Unset values take the published ones of the objective.
-struct DpoRequest {
-  std::optional<double> beta;
-  std::optional<double> kl_weight;
-  std::optional<double> label_smoothing;
-};
-
-struct InfoNceRequest {
-  std::optional<double> kl_weight;
+// Options that are not given take the published values of the objective.
+struct ObjectiveRequest {
+  // Outlives the request; null: none was chosen.
+  const ObjectiveSchema* schema = nullptr;
+  ObjectiveValues options;
 };
 
 struct OptimizerRequest {
@@ -38,7 +34,7 @@ struct TrainRequest {
   std::string dataset;
   std::string base;  // selector
   std::string output_model;
-  std::variant<std::monostate, DpoRequest, InfoNceRequest> objective;
+  ObjectiveRequest objective;
   OptimizerRequest optimizer;
   std::optional<int32_t> epochs;
   std::optional<int64_t> steps;
@@ -70,10 +66,7 @@ absl::StatusOr<storage::EvaluateSpec> ResolveEvaluateSpec(
     const EvaluateRequest& request);
 
 // λ of the objective.
-double KlWeight(const storage::ObjectiveOptions& objective);
-
-// "dpo" or "infonce".
-std::string ObjectiveName(const storage::ObjectiveOptions& objective);
+double KlWeight(const storage::Objective& objective);
 
 }  // namespace attune::core
 

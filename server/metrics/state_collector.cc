@@ -70,7 +70,7 @@ void AddTraining(const StateFigures& figures,
              "Mean pair accuracy of the running jobs' last steps; NaN without "
              "one");
   constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
-  for (const char* objective : {"dpo", "infonce"}) {
+  for (const std::string& objective : figures.objectives) {
     const auto found = figures.training.find(objective);
     const bool running = found != figures.training.end();
     const Labels labels = {{"objective", objective}};

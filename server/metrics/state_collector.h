@@ -19,8 +19,10 @@ namespace attune::metrics {
 struct StateFigures {
   std::map<storage::JobState, int64_t> jobs;  // absent: none
   std::vector<core::Worker> workers;
-  // Of the running jobs' last steps, by objective ("dpo", "infonce"): the means
-  // of loss and pair accuracy; an objective without a running job is absent.
+  // All objectives ("dpo" …): each has a series.
+  std::vector<std::string> objectives;
+  // Of the running jobs' last steps, by objective: the means of loss and pair
+  // accuracy; an objective without a running job is absent.
   struct Training {
     double loss = 0;
     double pair_accuracy = 0;

@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/error.h"
+#include "common/grpc/objective_codec.h"
 #include "common/grpc/time_conversion.h"
 
 // An optional field of a message as std::optional, and back.
@@ -67,13 +68,7 @@ v1::TrainSpec ToProto(const storage::TrainSpec& spec) {
   proto.set_dataset(spec.dataset);
   proto.set_base(spec.base);
   proto.set_output_model(spec.output_model);
-  if (const auto* dpo = std::get_if<storage::DpoOptions>(&spec.objective)) {
-    proto.mutable_dpo()->set_beta(dpo->beta);
-    proto.mutable_dpo()->set_kl_weight(dpo->kl_weight);
-    proto.mutable_dpo()->set_label_smoothing(dpo->label_smoothing);
-  } else {
-    proto.mutable_infonce()->set_kl_weight(core::KlWeight(spec.objective));
-  }
+  WriteObjective(spec.objective.name, spec.objective.options, &proto);
   v1::Optimizer* optimizer = proto.mutable_optimizer();
   // The enums have the same numbers.
   optimizer->set_kind(static_cast<v1::Optimizer::Kind>(spec.optimizer.kind));
@@ -195,15 +190,7 @@ absl::StatusOr<core::TrainRequest> FromProto(const v1::TrainSpec& spec) {
   request.dataset = spec.dataset();
   request.base = spec.base();
   request.output_model = spec.output_model();
-  if (spec.has_dpo()) {
-    request.objective = core::DpoRequest{
-        .beta = ATTUNE_GET_OPTIONAL(spec.dpo(), beta),
-        .kl_weight = ATTUNE_GET_OPTIONAL(spec.dpo(), kl_weight),
-        .label_smoothing = ATTUNE_GET_OPTIONAL(spec.dpo(), label_smoothing)};
-  } else if (spec.has_infonce()) {
-    request.objective = core::InfoNceRequest{
-        .kl_weight = ATTUNE_GET_OPTIONAL(spec.infonce(), kl_weight)};
-  }
+  request.objective = {ObjectiveOf(spec), ReadObjective(spec)};
   absl::StatusOr<core::OptimizerRequest> optimizer =
       FromProto(spec.optimizer());
   if (!optimizer.ok()) return optimizer.status();

@@ -41,9 +41,17 @@ void from_json(const json& in, Figure& figure) {
   figure.count = in.at("count").get<int64_t>();
 }
 
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(DpoOptions, beta, kl_weight,
-                                                label_smoothing)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(InfoNceOptions, kl_weight)
+// {"dpo": {"beta": 1, …}}
+void to_json(json& out, const Objective& objective) {
+  out = json::object();
+  out[objective.name] = objective.options;
+}
+void from_json(const json& in, Objective& objective) {
+  for (const auto& [name, options] : in.items()) {
+    objective = {name, options.get<ObjectiveValues>()};
+  }
+}
+
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(OptimizerOptions, kind,
                                                 learning_rate, weight_decay,
                                                 warmup_ratio, schedule)
@@ -58,33 +66,6 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(TensorEntry, name, data_type,
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(UploadPart, hash_state,
                                                 examples, header_digest,
                                                 tensors)
-
-}  // namespace attune::storage
-
-template <>
-struct nlohmann::adl_serializer<attune::storage::ObjectiveOptions> {
-  using Dpo = attune::storage::DpoOptions;
-  using InfoNce = attune::storage::InfoNceOptions;
-
-  static void to_json(json& out,
-                      const attune::storage::ObjectiveOptions& value) {
-    if (const Dpo* dpo = std::get_if<Dpo>(&value)) {
-      out["dpo"] = *dpo;
-    } else {
-      out["infonce"] = std::get<InfoNce>(value);
-    }
-  }
-  static void from_json(const json& in,
-                        attune::storage::ObjectiveOptions& value) {
-    if (in.contains("infonce")) {
-      value = in.at("infonce").get<InfoNce>();
-    } else {
-      value = in.at("dpo").get<Dpo>();
-    }
-  }
-};
-
-namespace attune::storage {
 
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(
     TrainSpec, dataset, base, output_model, objective, optimizer, epochs, steps,

@@ -107,13 +107,52 @@ TEST(JobOptions, StepsAndAverage) {
            optimizer { kind: KIND_ADAMAX schedule: SCHEDULE_COSINE })pb");
 }
 
+TEST(JobOptions, EveryObjectiveTakesItsOptions) {
+  ExpectSpec({"--objective", "ipo", "--beta", "0.1", "--kl-weight", "0.5"},
+             "ipo { beta: 0.1 kl_weight: 0.5 }");
+  ExpectSpec({"--objective", "kto", "--beta", "1", "--kl-weight", "0",
+              "--desirable-weight", "1.3", "--undesirable-weight", "0.7"},
+             "kto { beta: 1 kl_weight: 0 desirable_weight: 1.3 "
+             "undesirable_weight: 0.7 }");
+  ExpectSpec({"--objective", "ce", "--kl-weight", "0.3"},
+             "ce { kl_weight: 0.3 }");
+}
+
 TEST(JobOptions, AnOptionOfAnotherObjectiveIsAUsageErrorNamingIt) {
-  for (const char* option : {"--beta", "--label-smoothing"}) {
+  const std::vector<std::vector<std::string>> foreign = {
+      {"infonce", "--beta"},
+      {"infonce", "--label-smoothing"},
+      {"ce", "--beta"},
+      {"ipo", "--label-smoothing"},
+      {"kto", "--label-smoothing"},
+      {"dpo", "--desirable-weight"},
+      {"ipo", "--undesirable-weight"}};
+  for (const auto& option : foreign) {
     const absl::Status status =
-        Parse({"--objective", "infonce", option, "0.1"}).status();
+        Parse({"--objective", option[0], option[1], "0.1"}).status();
     EXPECT_EQ(ErrorReason(status), "USAGE");
-    EXPECT_EQ(status.message().find(option), 0u) << status;
+    EXPECT_EQ(status.message().find(option[1]), 0u) << status;
   }
+}
+
+TEST(JobOptions, HelpShowsTheDefaultOfEveryObjective) {
+  CLI::App app;
+  JobOptions options;
+  AddJobOptions(app, options);
+  const std::string help = app.help();
+  for (const char* text :
+       {"strength of the preference, > 0 [dpo 1, ipo 0.01, kto 1.5]",
+        "dpo, ipo, kto, ce, infonce",
+        "[dpo yes, ipo yes, kto yes, ce no, infonce no]"}) {
+    EXPECT_NE(help.find(text), std::string::npos) << help;
+  }
+}
+
+TEST(DescribeObjective, SaysEveryOption) {
+  v1::TrainSpec spec;
+  EXPECT_EQ(DescribeObjective(spec), "unknown");
+  spec.mutable_ipo()->set_beta(0.05);
+  EXPECT_EQ(DescribeObjective(spec), "ipo, beta 0.05, kl-weight 0.01");
 }
 
 TEST(JobOptions, EpochsAndStepsExcludeEachOther) {

@@ -5,6 +5,7 @@
 #include <string>
 #include <utility>
 
+#include "common/grpc/objective_codec.h"
 #include "common/status_macros.h"
 #include "worker/task/text_rows.h"
 
@@ -20,14 +21,14 @@ objective::Attributes ToAttributes(
 
 train::TrainConfig ToTrainConfig(const v1::TrainSpec& spec) {
   train::TrainConfig config;
-  if (spec.has_infonce()) {
-    config.objective =
-        train::InfoNceObjective{.kl_weight = spec.infonce().kl_weight()};
+  if (const ObjectiveSchema* schema = ObjectiveOf(spec)) {
+    config.objective.name = schema->name;
+    config.objective.options = schema->WithDefaults(ReadObjective(spec));
+    config.kl_weight = config.objective.options[kKlWeight];
+    config.objective.options.erase(kKlWeight);
   } else {
-    config.objective = train::DpoObjective{
-        .options = {.beta = spec.dpo().beta(),
-                    .label_smoothing = spec.dpo().label_smoothing()},
-        .kl_weight = spec.dpo().kl_weight()};
+    // Of a newer server: the trainer refuses it.
+    config.objective.name = "";
   }
   const v1::Optimizer& optimizer = spec.optimizer();
   config.optimizer =
@@ -56,20 +57,24 @@ absl::StatusOr<train::TrainingData> ToTrainingData(const v1::TrainSpec& spec,
                                                    const ClipConfig& config) {
   train::TrainingData data;
   StringTable texts;
-  const bool regularised = train::KlWeight(ToTrainConfig(spec)) > 0;
-  if (regularised) {
+  const ObjectiveSchema* schema = ObjectiveOf(spec);
+  if (schema == nullptr) return data;
+  const bool pairs = schema->stream == ObjectiveSchema::Stream::kPairs;
+  const bool uses_clean =
+      ToTrainConfig(spec).kl_weight > 0 || schema->needs_clean_examples;
+  if (uses_clean || schema->over_candidates) {
     for (const std::string& candidate : dataset.candidates()) {
       data.candidates.push_back(texts.Add(candidate));
     }
   }
   for (const v1::Example& example : examples.examples) {
     const int64_t image = examples.ImageOf(example);
-    if (spec.has_dpo() && example.has_pair()) {
+    if (pairs && example.has_pair()) {
       data.pairs.push_back({.image = image,
                             .preferred = texts.Add(example.pair().preferred()),
                             .rejected = texts.Add(example.pair().rejected())});
     }
-    if (spec.has_infonce() && example.has_caption()) {
+    if (!pairs && example.has_caption()) {
       data.captions.push_back(
           {.image = image,
            .caption = texts.Add(example.caption().caption()),
@@ -77,7 +82,7 @@ absl::StatusOr<train::TrainingData> ToTrainingData(const v1::TrainSpec& spec,
            .caption_attributes =
                ToAttributes(example.caption().caption_attributes())});
     }
-    if (!regularised) continue;
+    if (!uses_clean) continue;
     const int64_t clean =
         example.has_clean() ? image : examples.CleanImageOf(example);
     if (clean >= 0) data.clean_images.push_back(clean);

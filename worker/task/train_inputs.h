@@ -19,10 +19,10 @@ namespace attune::task {
 // REQUIRES: a spec with every default filled in, as a task has.
 train::TrainConfig ToTrainConfig(const v1::TrainSpec& spec);
 
-// The streams of the spec's objective: pairs for DPO, captions for InfoNCE,
-// and with λ > 0 the candidates and the clean pictures, which are the clean
-// examples and the clean twins of pairs. Images are numbered as in
-// `examples.images`. Errors of TokenRows.
+// The streams of the spec's objective: pairs or captions, and where they are
+// used the candidates and the clean pictures, which are the clean examples and
+// the clean twins of pairs. Images are numbered as in `examples.images`. Errors
+// of TokenRows.
 absl::StatusOr<train::TrainingData> ToTrainingData(const v1::TrainSpec& spec,
                                                    const v1::Dataset& dataset,
                                                    const ExampleSet& examples,

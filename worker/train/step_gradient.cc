@@ -1,5 +1,6 @@
 #include "worker/train/step_gradient.h"
 
+#include <ATen/core/grad_mode.h>
 #include <ATen/ops/stack.h>
 #include <ATen/ops/tensor.h>
 
@@ -8,9 +9,9 @@
 #include <utility>
 
 #include "common/status_macros.h"
-#include "worker/objective/dpo.h"
-#include "worker/objective/infonce.h"
 #include "worker/objective/kl.h"
+#include "worker/objective/pair_terms.h"
+#include "worker/objective/positives.h"
 #include "worker/objective/similarity.h"
 
 namespace attune::train {
@@ -22,17 +23,23 @@ constexpr uint64_t kCleanStream = 1;
 // Images of the reference computed at a time: enough for full speed.
 constexpr int64_t kReferenceGroup = 64;
 
-DataOrder TrainingOrder(const TrainConfig& config, const TrainingData& data) {
-  const size_t count = std::holds_alternative<DpoObjective>(config.objective)
-                           ? data.pairs.size()
-                           : data.captions.size();
+DataOrder TrainingOrder(const TrainConfig& config,
+                        const objective::Objective& objective,
+                        const TrainingData& data) {
+  const size_t count =
+      std::holds_alternative<objective::PairObjective>(objective)
+          ? data.pairs.size()
+          : data.captions.size();
   return DataOrder(config.seed, kTrainingStream, static_cast<int64_t>(count),
                    config.batch_size);
 }
 
 std::optional<DataOrder> CleanOrder(const TrainConfig& config,
+                                    const objective::Objective& objective,
                                     const TrainingData& data) {
-  if (KlWeight(config) == 0) return std::nullopt;
+  const auto* pair = std::get_if<objective::PairObjective>(&objective);
+  const bool uses_z = pair != nullptr && pair->uses_clean_kl;
+  if (config.kl_weight == 0 && !uses_z) return std::nullopt;
   return DataOrder(config.seed, kCleanStream,
                    static_cast<int64_t>(data.clean_images.size()),
                    config.batch_size);
@@ -67,23 +74,25 @@ void AddTo(at::Tensor& sum, const at::Tensor& values) {
 
 }  // namespace
 
-StepGradient::StepGradient(const TrainConfig& config, const TrainingData* data,
-                           Encoder* encoder, const model::Tensors& reference,
+StepGradient::StepGradient(const TrainConfig& config,
+                           objective::Objective objective,
+                           const TrainingData* data, Encoder* encoder,
+                           const model::Tensors& reference,
                            const model::Tensors& policy)
     : config_(config),
+      objective_(std::move(objective)),
       data_(data),
       encoder_(encoder),
       policy_(policy),
-      kl_weight_(KlWeight(config)),
-      order_(TrainingOrder(config, *data)),
-      clean_order_(CleanOrder(config, *data)),
-      reference_(
-          data, encoder, reference,
-          {.pairs = is_dpo() ? order_.FirstEpoch() : std::vector<int64_t>(),
-           .clean = clean_order_ ? clean_order_->FirstEpoch()
-                                 : std::vector<int64_t>(),
-           .texts = TextsByFirstUse()},
-          ReferenceGroup(config), config.savings.cache_reference) {}
+      order_(TrainingOrder(config, objective_, *data)),
+      clean_order_(CleanOrder(config, objective_, *data)),
+      reference_(data, encoder, reference,
+                 {.pairs = uses_reference() ? order_.FirstEpoch()
+                                            : std::vector<int64_t>(),
+                  .clean = clean_order_ ? clean_order_->FirstEpoch()
+                                        : std::vector<int64_t>(),
+                  .texts = TextsByFirstUse()},
+                 ReferenceGroup(config), config.savings.cache_reference) {}
 
 int64_t StepGradient::clean_batch_size() const {
   return clean_order_ ? clean_order_->batch_size() : 0;
@@ -92,10 +101,10 @@ int64_t StepGradient::clean_batch_size() const {
 // The texts that the reference embeds.
 std::vector<int64_t> StepGradient::TextsByFirstUse() const {
   Columns columns;
-  if (kl_weight_ > 0) {
+  if (uses_candidates()) {
     for (int64_t text : data_->candidates) columns.Of(text);
   }
-  if (is_dpo()) {
+  if (uses_reference()) {
     for (int64_t pair : order_.FirstEpoch()) {
       columns.Of(data_->pairs[pair].preferred);
       columns.Of(data_->pairs[pair].rejected);
@@ -110,12 +119,12 @@ absl::StatusOr<StepGradient::Batch> StepGradient::MakeBatch(int64_t step) {
   if (clean_order_) batch.clean = clean_order_->Batch(step);
 
   Columns columns;
-  if (kl_weight_ > 0) {
+  if (uses_candidates()) {
     for (int64_t text : data_->candidates) columns.Of(text);
   }
   std::vector<int64_t> preferred, rejected;
   for (int64_t example : batch.examples) {
-    if (is_dpo()) {
+    if (pair_objective() != nullptr) {
       preferred.push_back(columns.Of(data_->pairs[example].preferred));
       rejected.push_back(columns.Of(data_->pairs[example].rejected));
     } else {
@@ -126,7 +135,7 @@ absl::StatusOr<StepGradient::Batch> StepGradient::MakeBatch(int64_t step) {
   batch.preferred = at::tensor(preferred, at::kLong).to(encoder_->device());
   batch.rejected = at::tensor(rejected, at::kLong).to(encoder_->device());
 
-  if (is_dpo()) {
+  if (uses_reference()) {
     ATTUNE_ASSIGN_OR_RETURN(batch.reference_logits,
                             reference_.PairLogits(batch.examples, batch.texts));
   }
@@ -145,11 +154,20 @@ std::vector<StepGradient::Part> StepGradient::Parts(const Batch& batch) const {
   const int64_t size =
       config_.micro_batch_size > 0 ? config_.micro_batch_size : most;
   std::vector<Part> parts;
-  for (int64_t begin = 0; begin < most; begin += size) {
-    parts.push_back({std::min(begin, examples),
-                     std::clamp<int64_t>(examples - begin, 0, size),
-                     std::min(begin, clean),
-                     std::clamp<int64_t>(clean - begin, 0, size)});
+  const auto add = [&](int64_t examples_of, int64_t clean_of) {
+    for (int64_t begin = 0; begin < std::max(examples_of, clean_of);
+         begin += size) {
+      parts.push_back({std::min(begin, examples_of),
+                       std::clamp<int64_t>(examples_of - begin, 0, size),
+                       std::min(begin, clean_of),
+                       std::clamp<int64_t>(clean_of - begin, 0, size)});
+    }
+  };
+  if (uses_clean_kl()) {
+    add(0, clean);
+    add(examples, 0);
+  } else {
+    add(examples, clean);
   }
   return parts;
 }
@@ -165,11 +183,15 @@ absl::StatusOr<StepMetrics> StepGradient::Compute(int64_t step) {
   }
   Sums sums;
   for (const Part& part : Parts(batch)) {
+    // With λ = 0 clean images give z alone.
+    const bool has_gradient = part.size > 0 || config_.kl_weight > 0;
+    const at::AutoGradMode gradient(has_gradient);
     ATTUNE_ASSIGN_OR_RETURN(const at::Tensor f, ImageEmbeddings(batch, part));
     if (!texts_once) {
       ATTUNE_ASSIGN_OR_RETURN(leaf, encoder_->Texts(policy_, batch.texts));
     }
-    Loss(batch, part, f, leaf, sums).backward();
+    const at::Tensor loss = Loss(batch, part, f, leaf, sums);
+    if (has_gradient) loss.backward();
   }
   if (texts_once && g.requires_grad()) g.backward(leaf.grad());
   StepMetrics metrics = Read(batch, sums);
@@ -182,8 +204,9 @@ absl::StatusOr<at::Tensor> StepGradient::ImageEmbeddings(const Batch& batch,
                                                          Part part) {
   std::vector<int64_t> images;
   for (int64_t example : batch.examples.subspan(part.begin, part.size)) {
-    images.push_back(is_dpo() ? data_->pairs[example].image
-                              : data_->captions[example].image);
+    images.push_back(pair_objective() != nullptr
+                         ? data_->pairs[example].image
+                         : data_->captions[example].image);
   }
   for (int64_t clean : batch.clean.subspan(part.clean_begin, part.clean_size)) {
     images.push_back(data_->clean_images[clean]);
@@ -199,9 +222,9 @@ at::Tensor StepGradient::Loss(const Batch& batch, Part part,
   if (part.size > 0) {
     const at::Tensor examples = f.narrow(0, 0, part.size);
     loss =
-        is_dpo()
-            ? DpoLoss(batch, part, objective::Logits(examples, g, s), sums)
-            : InfoNceLoss(batch,
+        pair_objective() != nullptr
+            ? PairLoss(batch, part, objective::Logits(examples, g, s), sums)
+            : CaptionLoss(batch,
                           objective::Logits(
                               examples, g.index_select(0, batch.preferred), s),
                           sums);
@@ -215,28 +238,36 @@ at::Tensor StepGradient::Loss(const Batch& batch, Part part,
                                                           part.clean_size));
     AddTo(sums.kl, kl);
     const at::Tensor term =
-        kl.sum() * (kl_weight_ / static_cast<double>(batch.clean.size()));
+        kl.sum() *
+        (config_.kl_weight / static_cast<double>(batch.clean.size()));
     loss = loss.defined() ? loss + term : term;
   }
   return loss;
 }
 
-at::Tensor StepGradient::DpoLoss(const Batch& batch, Part part,
-                                 const at::Tensor& logits, Sums& sums) const {
-  const objective::DpoTerms terms = objective::Dpo(
-      logits, batch.reference_logits.narrow(0, part.begin, part.size),
+at::Tensor StepGradient::PairLoss(const Batch& batch, Part part,
+                                  const at::Tensor& logits, Sums& sums) const {
+  objective::PairTerms terms = objective::MakePairTerms(
+      logits,
+      uses_reference() ? batch.reference_logits.narrow(0, part.begin, part.size)
+                       : at::Tensor(),
       batch.preferred.narrow(0, part.begin, part.size),
-      batch.rejected.narrow(0, part.begin, part.size),
-      std::get<DpoObjective>(config_.objective).options);
-  AddTo(sums.objective, terms.loss);
-  AddTo(sums.preferred_log_ratio, terms.preferred_log_ratio);
-  AddTo(sums.rejected_log_ratio, terms.rejected_log_ratio);
-  AddTo(sums.margin, terms.margin);
+      batch.rejected.narrow(0, part.begin, part.size));
+  if (uses_clean_kl()) {
+    terms.z = sums.kl / static_cast<double>(batch.clean.size());
+  }
+  const at::Tensor loss = pair_objective()->loss(terms);
+  AddTo(sums.objective, loss);
   AddTo(sums.correct, terms.correct);
-  return terms.loss.sum() / static_cast<double>(batch_size());
+  if (uses_reference()) {
+    AddTo(sums.preferred_log_ratio, terms.a);
+    AddTo(sums.rejected_log_ratio, terms.b);
+    AddTo(sums.margin, terms.h);
+  }
+  return loss.sum() / static_cast<double>(batch_size());
 }
 
-at::Tensor StepGradient::InfoNceLoss(const Batch& batch,
+at::Tensor StepGradient::CaptionLoss(const Batch& batch,
                                      const at::Tensor& logits,
                                      Sums& sums) const {
   std::vector<const objective::Attributes*> images, captions;
@@ -244,8 +275,10 @@ at::Tensor StepGradient::InfoNceLoss(const Batch& batch,
     images.push_back(&data_->captions[example].attributes);
     captions.push_back(&data_->captions[example].caption_attributes);
   }
-  const at::Tensor loss = objective::InfoNce(
-      logits, objective::Positives(images, captions).to(logits.device()));
+  const at::Tensor loss =
+      std::get<objective::CaptionObjective>(objective_)
+          .loss(logits,
+                objective::Positives(images, captions).to(logits.device()));
   // Already the mean: Read divides by the number of examples.
   AddTo(sums.objective, loss * batch_size());
   return loss;
@@ -261,7 +294,8 @@ StepMetrics StepGradient::Read(const Batch& batch, const Sums& sums) const {
   StepMetrics metrics;
   metrics.objective_loss = *mean(sums.objective, examples);
   metrics.kl = mean(sums.kl, batch.clean.size());
-  metrics.loss = metrics.objective_loss + kl_weight_ * metrics.kl.value_or(0);
+  metrics.loss =
+      metrics.objective_loss + config_.kl_weight * metrics.kl.value_or(0);
   metrics.preferred_log_ratio = mean(sums.preferred_log_ratio, examples);
   metrics.rejected_log_ratio = mean(sums.rejected_log_ratio, examples);
   metrics.margin = mean(sums.margin, examples);

@@ -12,6 +12,7 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "worker/model/clip.h"
+#include "worker/objective/objective.h"
 #include "worker/train/data_order.h"
 #include "worker/train/encoder.h"
 #include "worker/train/reference.h"
@@ -21,28 +22,31 @@
 
 namespace attune::train {
 
-// Runs the policy over a step's batch of the training stream and, with λ > 0,
-// of the clean stream, and backpropagates  objective + λ · KL.
+// Runs the policy over a step's batch of the training stream and, with λ > 0 or
+// an objective that uses z, of the clean stream, and backpropagates
+// objective + λ · KL.
 //
-// Image activations live for one micro-batch at a time. Texts are embedded
-// once a step: their features are cut off from the graph, collect a gradient
-// over the micro-batches, and take it back through the text tower once.
-// Not thread-safe.
+// Image activations live for one micro-batch at a time. z is a mean over the
+// whole batch: where it is used, all clean images come first. Texts are
+// embedded once a step: their features are cut off from the graph, collect a
+// gradient over the micro-batches, and take it back through the text tower
+// once. Not thread-safe.
 class StepGradient {
  public:
   // `data` and `encoder` must outlive this. `policy` shares storage with the
   // caller's tensors.
   // REQUIRES: a config that fits the data (Trainer::Create checks it).
-  StepGradient(const TrainConfig& config, const TrainingData* data,
-               Encoder* encoder, const model::Tensors& reference,
-               const model::Tensors& policy);
+  StepGradient(const TrainConfig& config, objective::Objective objective,
+               const TrainingData* data, Encoder* encoder,
+               const model::Tensors& reference, const model::Tensors& policy);
 
   // Adds the gradient of step `step` (from 0) to those of the policy's
   // tensors. The result lacks what the optimizer knows: step, learning rate
   // and norm. Errors are those of the pixel source and of PackTexts.
   absl::StatusOr<StepMetrics> Compute(int64_t step);
 
-  // Training examples and clean images (0 without KL) a step, after clipping.
+  // Training examples and clean images (0 where none are used) a step, after
+  // clipping.
   int64_t batch_size() const { return order_.batch_size(); }
   int64_t clean_batch_size() const;
   int64_t steps_per_epoch() const { return order_.steps_per_epoch(); }
@@ -53,13 +57,14 @@ class StepGradient {
     // Entries of the training stream and of the clean stream.
     absl::Span<const int64_t> examples;
     absl::Span<const int64_t> clean;
-    // The texts to embed, candidates first when there is a KL.
+    // The texts to embed, candidates first where they are used.
     std::vector<int64_t> texts;
     // Column among `texts` of each example's y_w, or caption, and of its y_l
-    // (DPO). int64 [B].
+    // (pairs). int64 [B].
     at::Tensor preferred;
     at::Tensor rejected;
-    // The reference's: [B, |texts|] (DPO) and [clean, |candidates|].
+    // The reference's, where it is used: [B, |texts|] (pairs) and
+    // [clean, |candidates|].
     at::Tensor reference_logits;
     at::Tensor clean_reference_logits;
   };
@@ -75,8 +80,19 @@ class StepGradient {
     int64_t clean_begin, clean_size;
   };
 
-  bool is_dpo() const {
-    return std::holds_alternative<DpoObjective>(config_.objective);
+  // Null for an objective on captions.
+  const objective::PairObjective* pair_objective() const {
+    return std::get_if<objective::PairObjective>(&objective_);
+  }
+  bool uses_reference() const {
+    return pair_objective() != nullptr && pair_objective()->uses_reference;
+  }
+  bool uses_clean_kl() const {
+    return pair_objective() != nullptr && pair_objective()->uses_clean_kl;
+  }
+  bool uses_candidates() const {
+    return clean_order_.has_value() ||
+           (pair_objective() != nullptr && pair_objective()->over_candidates);
   }
   std::vector<int64_t> TextsByFirstUse() const;
   absl::StatusOr<Batch> MakeBatch(int64_t step);
@@ -86,19 +102,19 @@ class StepGradient {
   // and all text embeddings.
   at::Tensor Loss(const Batch& batch, Part part, const at::Tensor& f,
                   const at::Tensor& g, Sums& sums) const;
-  at::Tensor DpoLoss(const Batch& batch, Part part, const at::Tensor& logits,
-                     Sums& sums) const;
-  at::Tensor InfoNceLoss(const Batch& batch, const at::Tensor& logits,
+  at::Tensor PairLoss(const Batch& batch, Part part, const at::Tensor& logits,
+                      Sums& sums) const;
+  at::Tensor CaptionLoss(const Batch& batch, const at::Tensor& logits,
                          Sums& sums) const;
   StepMetrics Read(const Batch& batch, const Sums& sums) const;
 
   TrainConfig config_;
+  objective::Objective objective_;
   const TrainingData* data_;
   Encoder* encoder_;
   model::Tensors policy_;
-  double kl_weight_;
   DataOrder order_;
-  // Set with λ > 0.
+  // Set where clean images are used.
   std::optional<DataOrder> clean_order_;
   Reference reference_;
 };

@@ -5,23 +5,18 @@
 
 #include <cstdint>
 #include <optional>
-#include <variant>
+#include <string>
 
-#include "worker/objective/dpo.h"
+#include "common/objective_schema.h"
 #include "worker/train/optimizer.h"
 #include "worker/train/schedule.h"
 
 namespace attune::train {
 
-struct DpoObjective {
-  objective::DpoOptions options;
-  // λ ≥ 0.
-  double kl_weight = 1;
-};
-
-struct InfoNceObjective {
-  // λ ≥ 0.
-  double kl_weight = 0;
+// One of worker/objective, and a value for each of its options.
+struct ObjectiveChoice {
+  std::string name = "dpo";
+  ObjectiveValues options;
 };
 
 // Exact savings (docs/performance.md), on but in tests: with each one off the
@@ -40,7 +35,9 @@ struct Savings {
 };
 
 struct TrainConfig {
-  std::variant<DpoObjective, InfoNceObjective> objective;
+  ObjectiveChoice objective;
+  // λ ≥ 0 of  objective + λ · KL.
+  double kl_weight = 1;
   OptimizerOptions optimizer;
   Schedule schedule;
   // Passes over the training stream; `steps`, when set, takes their place.
@@ -49,7 +46,7 @@ struct TrainConfig {
   // Training examples an optimizer step, and clean images beside them; each
   // is clipped to its stream.
   int64_t batch_size = 512;
-  // Examples computed at a time, 0 for all. Not for InfoNCE.
+  // Examples computed at a time, 0 for all. Not for captions.
   int64_t micro_batch_size = 0;
   // Of the data order.
   uint64_t seed = 0;
@@ -58,12 +55,6 @@ struct TrainConfig {
   bool average = true;
   Savings savings;
 };
-
-// λ of either objective.
-inline double KlWeight(const TrainConfig& config) {
-  return std::visit([](const auto& objective) { return objective.kl_weight; },
-                    config.objective);
-}
 
 }  // namespace attune::train
 

@@ -42,7 +42,7 @@ absl::Status CheckConfig(const TrainConfig& config) {
       !(config.schedule.learning_rate > 0) ||
       !(config.schedule.warmup_ratio >= 0 &&
         config.schedule.warmup_ratio < 1) ||
-      !(KlWeight(config) >= 0)) {
+      !(config.kl_weight >= 0)) {
     return Invalid("INVALID_CONFIG",
                    "batch size and learning rate must be positive, micro-batch "
                    "size, passes and the weight of the KL not negative, the "
@@ -51,43 +51,79 @@ absl::Status CheckConfig(const TrainConfig& config) {
   return absl::OkStatus();
 }
 
-absl::Status Check(const TrainConfig& config, const TrainingData& data) {
+absl::Status CheckStream(const TrainConfig& config,
+                         const objective::Objective& objective,
+                         const TrainingData& data) {
+  const std::string& name = config.objective.name;
+  if (std::holds_alternative<objective::PairObjective>(objective)) {
+    if (!data.pairs.empty()) return absl::OkStatus();
+    return Invalid("NO_TRAINING_EXAMPLES",
+                   absl::StrCat(name,
+                                " needs pairs, and the dataset has "
+                                "none"));
+  }
+  if (data.captions.empty()) {
+    return Invalid("NO_TRAINING_EXAMPLES",
+                   absl::StrCat(name,
+                                " needs captioned images, and the "
+                                "dataset has none"));
+  }
+  if (config.micro_batch_size > 0) {
+    return Invalid("MICRO_BATCH_UNSUPPORTED",
+                   absl::StrCat(name,
+                                " does not split into micro-batches; "
+                                "leave the micro-batch size at 0"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckCandidates(const TrainingData& data) {
+  if (data.candidates.empty()) {
+    return Invalid("NO_CANDIDATES",
+                   "the objective or its KL needs candidates; add some");
+  }
+  if (static_cast<int64_t>(data.candidates.size()) > kMaxCandidates) {
+    return Invalid("TOO_MANY_CANDIDATES",
+                   absl::StrCat("a softmax is over at most ", kMaxCandidates,
+                                " candidates, not ", data.candidates.size(),
+                                "; name fewer"));
+  }
+  return absl::OkStatus();
+}
+
+// A loss over all candidates has no value for another text.
+absl::Status CheckPairsAreCandidates(const TrainingData& data) {
+  const std::set<int64_t> candidates(data.candidates.begin(),
+                                     data.candidates.end());
+  for (const PairExample& pair : data.pairs) {
+    if (candidates.contains(pair.preferred) &&
+        candidates.contains(pair.rejected)) {
+      continue;
+    }
+    return Invalid("NOT_A_CANDIDATE",
+                   "a text of a pair is not among the candidates");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Check(const TrainConfig& config,
+                   const objective::Objective& objective,
+                   const TrainingData& data) {
   ATTUNE_RETURN_IF_ERROR(CheckConfig(config));
-  if (std::holds_alternative<DpoObjective>(config.objective)) {
-    if (data.pairs.empty()) {
-      return Invalid("NO_TRAINING_EXAMPLES",
-                     "DPO needs pairs, and the dataset has none");
-    }
-  } else {
-    if (data.captions.empty()) {
-      return Invalid("NO_TRAINING_EXAMPLES",
-                     "InfoNCE needs captioned images, and the dataset has "
-                     "none");
-    }
-    if (config.micro_batch_size > 0) {
-      return Invalid("MICRO_BATCH_UNSUPPORTED",
-                     "InfoNCE does not split into micro-batches; leave the "
-                     "micro-batch size at 0");
-    }
+  ATTUNE_RETURN_IF_ERROR(CheckStream(config, objective, data));
+  const auto* pair = std::get_if<objective::PairObjective>(&objective);
+  const bool over_candidates = pair != nullptr && pair->over_candidates;
+  const bool uses_clean =
+      config.kl_weight > 0 || (pair != nullptr && pair->uses_clean_kl);
+  if (uses_clean && data.clean_images.empty()) {
+    return Invalid("NO_CLEAN_EXAMPLES",
+                   "the KL needs clean images; add some, or set its weight to "
+                   "0 where the objective allows it");
   }
-  if (KlWeight(config) > 0) {
-    if (data.clean_images.empty()) {
-      return Invalid("NO_CLEAN_EXAMPLES",
-                     "the KL needs clean images; add some or set its weight "
-                     "to 0");
-    }
-    if (data.candidates.empty()) {
-      return Invalid("NO_CANDIDATES",
-                     "the KL needs candidates; add some or set its weight to "
-                     "0");
-    }
-    if (static_cast<int64_t>(data.candidates.size()) > kMaxCandidates) {
-      return Invalid("TOO_MANY_CANDIDATES",
-                     absl::StrCat("the KL is over at most ", kMaxCandidates,
-                                  " candidates, not ", data.candidates.size(),
-                                  "; name fewer or set its weight to 0"));
-    }
+  if (uses_clean || over_candidates) {
+    ATTUNE_RETURN_IF_ERROR(CheckCandidates(data));
   }
+  if (over_candidates) ATTUNE_RETURN_IF_ERROR(CheckPairsAreCandidates(data));
   return CheckTexts(data);
 }
 
@@ -108,29 +144,34 @@ absl::Status NotFinite(absl::string_view what, int64_t step, double rate) {
 absl::StatusOr<std::unique_ptr<Trainer>> Trainer::Create(
     const TrainConfig& config, const ClipConfig& clip,
     const model::Tensors& base, TrainingData data, PixelSource* pixels) {
-  ATTUNE_RETURN_IF_ERROR(Check(config, data));
+  ATTUNE_ASSIGN_OR_RETURN(objective::Objective objective,
+                          objective::MakeObjective(config.objective.name,
+                                                   config.objective.options));
+  ATTUNE_RETURN_IF_ERROR(Check(config, objective, data));
   std::set<std::string> frozen;
   if (config.freeze_logit_scale) frozen.insert("logit_scale");
   return model::CatchTorchErrors(
       [&]() -> absl::StatusOr<std::unique_ptr<Trainer>> {
         ATTUNE_ASSIGN_OR_RETURN(FlatParameters parameters,
                                 FlatParameters::Create(base, frozen));
-        return std::unique_ptr<Trainer>(new Trainer(config, clip, base,
-                                                    std::move(data), pixels,
-                                                    std::move(parameters)));
+        return std::unique_ptr<Trainer>(
+            new Trainer(config, std::move(objective), clip, base,
+                        std::move(data), pixels, std::move(parameters)));
       });
 }
 
-Trainer::Trainer(const TrainConfig& config, const ClipConfig& clip,
-                 const model::Tensors& base, TrainingData data,
-                 PixelSource* pixels, FlatParameters parameters)
+Trainer::Trainer(const TrainConfig& config, objective::Objective objective,
+                 const ClipConfig& clip, const model::Tensors& base,
+                 TrainingData data, PixelSource* pixels,
+                 FlatParameters parameters)
     : config_(config),
       data_(std::move(data)),
       parameters_(std::move(parameters)),
       optimizer_(config.optimizer, &parameters_, PathOf(config)),
       encoder_(clip, config.savings, parameters_.flat().device(), &data_.texts,
                pixels),
-      gradient_(config, &data_, &encoder_, base, parameters_.policy()),
+      gradient_(config, std::move(objective), &data_, &encoder_, base,
+                parameters_.policy()),
       total_steps_(
           config.steps.value_or(config.epochs * gradient_.steps_per_epoch())),
       beta_average_(total_steps_) {

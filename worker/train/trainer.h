@@ -23,7 +23,7 @@
 
 namespace attune::train {
 
-// Y of the KL may not be longer.
+// Y may not be longer where a softmax is over all of it.
 inline constexpr int64_t kMaxCandidates = 1000;
 
 // All that a run needs to go on, beside its config, data and base.
@@ -50,11 +50,13 @@ class Trainer {
   // `pixels` must outlive the trainer and give images of the model's size.
   //
   // INVALID_ARGUMENT, with reason
+  //   UNKNOWN_OBJECTIVE, MISSING_OPTION  those of MakeObjective
   //   NO_TRAINING_EXAMPLES  the objective's stream is empty
-  //   NO_CLEAN_EXAMPLES     λ > 0 without a clean image
-  //   NO_CANDIDATES         λ > 0 without candidates
-  //   TOO_MANY_CANDIDATES   λ > 0 with more than kMaxCandidates
-  //   MICRO_BATCH_UNSUPPORTED  a micro-batch with InfoNCE
+  //   NO_CLEAN_EXAMPLES     λ > 0, or an objective with z, without clean images
+  //   NO_CANDIDATES         those, or a loss over Y, without candidates
+  //   TOO_MANY_CANDIDATES   the same with more than kMaxCandidates
+  //   NOT_A_CANDIDATE       a loss over Y with a pair's text outside of it
+  //   MICRO_BATCH_UNSUPPORTED  a micro-batch with an objective on captions
   //   INDEX_OUT_OF_RANGE    an example or candidate names a text that is not
   //                         there
   //   INVALID_CONFIG        a size, rate or number of passes that makes no
@@ -94,9 +96,9 @@ class Trainer {
   absl::StatusOr<model::Tensors> AverageWeights() const;
 
  private:
-  Trainer(const TrainConfig& config, const ClipConfig& clip,
-          const model::Tensors& base, TrainingData data, PixelSource* pixels,
-          FlatParameters parameters);
+  Trainer(const TrainConfig& config, objective::Objective objective,
+          const ClipConfig& clip, const model::Tensors& base, TrainingData data,
+          PixelSource* pixels, FlatParameters parameters);
 
   absl::StatusOr<StepMetrics> StepOrThrow();
   absl::Status RestoreOrThrow(const TrainerState& state);

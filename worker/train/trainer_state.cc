@@ -20,14 +20,9 @@ using Json = nlohmann::json;
 constexpr int kFormat = 1;
 
 Json ObjectiveIdentity(const TrainConfig& config) {
-  Json identity = {{"kl_weight", KlWeight(config)}};
-  if (const auto* dpo = std::get_if<DpoObjective>(&config.objective)) {
-    identity["name"] = "dpo";
-    identity["beta"] = dpo->options.beta;
-    identity["label_smoothing"] = dpo->options.label_smoothing;
-  } else {
-    identity["name"] = "infonce";
-  }
+  Json identity = config.objective.options;
+  identity["name"] = config.objective.name;
+  identity["kl_weight"] = config.kl_weight;
   return identity;
 }
 

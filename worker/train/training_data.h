@@ -10,7 +10,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
-#include "worker/objective/infonce.h"
+#include "worker/objective/positives.h"
 
 namespace attune::train {
 
@@ -44,9 +44,10 @@ struct CaptionExample {
 struct TrainingData {
   // Token rows of the distinct texts, start and end included.
   std::vector<std::vector<int32_t>> texts;
-  // Y: indices of texts, distinct. Used with λ > 0.
+  // Y: indices of texts, distinct. Used with λ > 0, and by objectives over all
+  // candidates.
   std::vector<int64_t> candidates;
-  // The training stream of DPO.
+  // The training stream of the objectives on pairs.
   std::vector<PairExample> pairs;
   // The training stream of InfoNCE.
   std::vector<CaptionExample> captions;

@@ -111,7 +111,7 @@ TEST_F(JobManagerTest, TheDatasetMustHaveWhatTheObjectiveNeeds) {
   MakeSealed("rta", {Labelled("l", "a dog")});
   EXPECT_THAT(Refused(DpoOnRta()), HasError(kPrecondition, "NO_PAIR_EXAMPLES"));
   TrainRequest request = DpoOnRta();
-  request.objective = InfoNceRequest{};
+  request.objective = Objective("infonce");
   EXPECT_THAT(Refused(request), HasError(kPrecondition, "NO_CAPTION_EXAMPLES"));
 }
 
@@ -121,16 +121,42 @@ TEST_F(JobManagerTest, AKlWeightNeedsCleanImages) {
   EXPECT_THAT(Refused(DpoOnRta()),
               HasError(kPrecondition, "NO_CLEAN_EXAMPLES"));
   TrainRequest request = DpoOnRta();
-  request.objective = DpoRequest{
-      .beta = std::nullopt, .kl_weight = 0, .label_smoothing = std::nullopt};
+  request.objective = Objective("dpo", {{"kl_weight", 0}});
   const auto job = jobs_->CreateTrain(request, {});
   ASSERT_THAT(job, IsOk());
   ASSERT_THAT(jobs_->Cancel(job->id, {}), IsOk());
 
   MakeSealed("captions", {Caption("c", "a")});
   request.dataset = "captions";
-  request.objective = InfoNceRequest{.kl_weight = 0.1};
+  request.objective = Objective("infonce", {{"kl_weight", 0.1}});
   EXPECT_THAT(Refused(request), HasError(kPrecondition, "NO_CLEAN_EXAMPLES"));
+}
+
+TEST_F(JobManagerTest, KtoNeedsCleanImagesWhateverTheKlWeight) {
+  AddBase();
+  MakeSealed("rta", {Pair("p", "a", "b")});
+  TrainRequest request = DpoOnRta();
+  request.objective = Objective("kto", {{"kl_weight", 0}});
+  EXPECT_THAT(Refused(request), HasError(kPrecondition, "NO_CLEAN_EXAMPLES"));
+  request.objective = Objective("ipo", {{"kl_weight", 0}});
+  EXPECT_THAT(jobs_->CreateTrain(request, {}), IsOk());
+}
+
+TEST_F(JobManagerTest, ASoftmaxOverAllCandidatesTakesAThousandAtMost) {
+  AddBase();
+  std::vector<ExampleInput> examples = {Clean("c")};
+  for (int i = 0; i < 501; ++i) {
+    examples.push_back(
+        Pair(absl::StrCat("p", i), absl::StrCat("w", i), absl::StrCat("l", i)));
+  }
+  MakeSealed("rta", examples);
+  EXPECT_THAT(Refused(DpoOnRta()),
+              HasError(kPrecondition, "TOO_MANY_CANDIDATES"));
+  TrainRequest request = DpoOnRta();
+  request.objective = Objective("ce");
+  EXPECT_THAT(Refused(request), HasError(kPrecondition, "TOO_MANY_CANDIDATES"));
+  request.objective = Objective("dpo", {{"kl_weight", 0}});
+  EXPECT_THAT(jobs_->CreateTrain(request, {}), IsOk());
 }
 
 TEST_F(JobManagerTest, ACleanTwinOfAPairIsACleanImage) {
@@ -158,8 +184,7 @@ TEST_F(JobManagerTest, LongTextsThatTheJobDoesNotReadDoNotMatter) {
   AddBase();
   MakeSealed("rta", {Pair("p", "a", "b"), Caption("c", kLongText)});
   TrainRequest request = DpoOnRta();
-  request.objective = DpoRequest{
-      .beta = std::nullopt, .kl_weight = 0, .label_smoothing = std::nullopt};
+  request.objective = Objective("dpo", {{"kl_weight", 0}});
   EXPECT_THAT(jobs_->CreateTrain(request, {}), IsOk());
 }
 

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/notification.h"
 #include "common/digest.h"
+#include "common/grpc/objective_codec.h"
 #include "server/core/dataset_digest.h"
 #include "server/core/version.h"
 #include "storage/sqlite/sqlite_stores.h"
@@ -138,12 +139,16 @@ void JobsFixture::MakePreferences(absl::string_view name) {
                     Clean("c1")});
 }
 
+ObjectiveRequest Objective(absl::string_view name, ObjectiveValues options) {
+  return {FindObjective(name), std::move(options)};
+}
+
 TrainRequest JobsFixture::DpoOnRta() {
   TrainRequest request;
   request.dataset = "rta";
   request.base = "base";
   request.output_model = "robust";
-  request.objective = DpoRequest{};
+  request.objective = Objective("dpo");
   return request;
 }
 

@@ -51,6 +51,10 @@ class CountingMetrics : public Metrics {
   int64_t examples = 0;
 };
 
+// An objective of attune.v1.TrainSpec; options that are not given stay unset.
+ObjectiveRequest Objective(absl::string_view name,
+                           ObjectiveValues options = {});
+
 class JobsFixture : public testing::Test {
  protected:
   static constexpr int kContextLength = 16;

@@ -3,14 +3,17 @@
 #include <cmath>
 #include <functional>
 #include <limits>
+#include <map>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "common/error.h"
+#include "common/grpc/objective_codec.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/server/core/jobs_fixture.h"
 #include "tests/test_util/status_matchers.h"
 
 namespace attune::core {
@@ -29,23 +32,23 @@ TrainRequest Dpo() {
   request.dataset = "rta";
   request.base = "base@stable";
   request.output_model = "robust";
-  request.objective = DpoRequest{};
+  request.objective = Objective("dpo");
   return request;
 }
 
 TrainRequest InfoNce() {
   TrainRequest request = Dpo();
-  request.objective = InfoNceRequest{};
+  request.objective = Objective("infonce");
   return request;
 }
 
 TEST(TrainSpecTest, DpoTakesThePublishedDefaults) {
   const auto spec = ResolveTrainSpec(Dpo());
   ASSERT_THAT(spec, IsOk());
-  const auto& dpo = std::get<storage::DpoOptions>(spec->objective);
-  EXPECT_EQ(dpo.beta, 1);
-  EXPECT_EQ(dpo.kl_weight, 1);
-  EXPECT_EQ(dpo.label_smoothing, 0);
+  EXPECT_EQ(
+      spec->objective,
+      (storage::Objective{
+          "dpo", {{"beta", 1}, {"kl_weight", 1}, {"label_smoothing", 0}}}));
   EXPECT_EQ(spec->optimizer.kind, storage::OptimizerKind::kAdamax);
   EXPECT_EQ(spec->optimizer.learning_rate, 2e-5);
   EXPECT_EQ(spec->optimizer.weight_decay, 0);
@@ -69,10 +72,43 @@ TEST(TrainSpecTest, InfoNceTakesItsOwnDefaults) {
   EXPECT_FALSE(spec->average);
 }
 
+TEST(TrainSpecTest, EveryPairObjectiveTakesItsPublishedDefaults) {
+  const std::map<std::string, ObjectiveValues> published = {
+      {"dpo", {{"beta", 1}, {"kl_weight", 1}, {"label_smoothing", 0}}},
+      {"ipo", {{"beta", 0.01}, {"kl_weight", 0.01}}},
+      {"kto",
+       {{"beta", 1.5},
+        {"kl_weight", 0.01},
+        {"desirable_weight", 1},
+        {"undesirable_weight", 1}}},
+      {"ce", {{"kl_weight", 0}}}};
+  for (const auto& [name, options] : published) {
+    TrainRequest request = Dpo();
+    request.objective = Objective(name);
+    const auto spec = ResolveTrainSpec(request);
+    ASSERT_THAT(spec, IsOk());
+    EXPECT_EQ(spec->objective, (storage::Objective{name, options}));
+    EXPECT_EQ(spec->optimizer.kind, storage::OptimizerKind::kAdamax);
+    EXPECT_EQ(spec->optimizer.learning_rate, 2e-5);
+    EXPECT_EQ(spec->average, name != "ce");
+    EXPECT_EQ(spec->batch_size, 512);
+    EXPECT_EQ(spec->epochs, 3);
+  }
+}
+
+TEST(TrainSpecTest, AGivenOptionReplacesItsDefaultAlone) {
+  TrainRequest request = Dpo();
+  request.objective = Objective("kto", {{"undesirable_weight", 0.5}});
+  const auto spec = ResolveTrainSpec(request);
+  ASSERT_THAT(spec, IsOk());
+  EXPECT_EQ(spec->objective.options.at("undesirable_weight"), 0.5);
+  EXPECT_EQ(spec->objective.options.at("desirable_weight"), 1);
+}
+
 TEST(TrainSpecTest, ZeroIsLegalWhereItIsAValue) {
   TrainRequest request = Dpo();
-  request.objective =
-      DpoRequest{.beta = 0.1, .kl_weight = 0, .label_smoothing = 0};
+  request.objective = Objective(
+      "dpo", {{"beta", 0.1}, {"kl_weight", 0}, {"label_smoothing", 0}});
   request.optimizer.weight_decay = 0;
   request.optimizer.warmup_ratio = 0;
   request.seed = 0;
@@ -106,7 +142,7 @@ TEST(TrainSpecTest, EveryWrongFieldIsNamed) {
 
 struct BadField {
   std::string name;
-  const char* field;
+  std::string field;
   std::function<void(TrainRequest&)> change;
 };
 
@@ -125,8 +161,8 @@ TEST_P(BadFieldTest, IsAnInvalidArgumentNamingTheField) {
 // A case for each value of an option.
 std::vector<BadField> BadFields() {
   std::vector<BadField> cases;
-  const auto add = [&](std::string name, const char* field, auto change) {
-    cases.push_back({std::move(name), field, change});
+  const auto add = [&](std::string name, std::string field, auto change) {
+    cases.push_back({std::move(name), std::move(field), change});
   };
   for (const auto& [suffix, value] : {std::pair{"Nan", kNan},
                                       {"Infinite", kInfinity},
@@ -136,38 +172,25 @@ std::vector<BadField> BadFields() {
         [value = value](TrainRequest& r) {
           r.optimizer.learning_rate = value;
         });
-    add(absl::StrCat("Beta", suffix), "train.dpo.beta",
-        [value = value](TrainRequest& r) {
-          r.objective = DpoRequest{.beta = value,
-                                   .kl_weight = std::nullopt,
-                                   .label_smoothing = std::nullopt};
-        });
+    // Zero is legal unless it divides.
+    for (const ObjectiveSchema& schema : ObjectiveSchemas()) {
+      for (const OptionSchema& option : schema.options) {
+        if (value == 0 && option.name != "beta") continue;
+        add(absl::StrCat(schema.title, "_", option.name, "_", suffix),
+            absl::StrCat("train.", schema.name, ".", option.name),
+            [&schema, &option, value = value](TrainRequest& r) {
+              r.objective = {&schema, {{option.name, value}}};
+            });
+      }
+    }
     if (value == 0) continue;
-    add(absl::StrCat("KlWeight", suffix), "train.dpo.kl_weight",
-        [value = value](TrainRequest& r) {
-          r.objective = DpoRequest{.beta = std::nullopt,
-                                   .kl_weight = value,
-                                   .label_smoothing = std::nullopt};
-        });
-    add(absl::StrCat("InfoNceKlWeight", suffix), "train.infonce.kl_weight",
-        [value = value](TrainRequest& r) {
-          r.objective = InfoNceRequest{.kl_weight = value};
-        });
-    add(absl::StrCat("LabelSmoothing", suffix), "train.dpo.label_smoothing",
-        [value = value](TrainRequest& r) {
-          r.objective = DpoRequest{.beta = std::nullopt,
-                                   .kl_weight = std::nullopt,
-                                   .label_smoothing = value};
-        });
     add(absl::StrCat("WarmupRatio", suffix), "train.optimizer.warmup_ratio",
         [value = value](TrainRequest& r) { r.optimizer.warmup_ratio = value; });
     add(absl::StrCat("WeightDecay", suffix), "train.optimizer.weight_decay",
         [value = value](TrainRequest& r) { r.optimizer.weight_decay = value; });
   }
   add("LabelSmoothingHalf", "train.dpo.label_smoothing", [](TrainRequest& r) {
-    r.objective = DpoRequest{.beta = std::nullopt,
-                             .kl_weight = std::nullopt,
-                             .label_smoothing = 0.5};
+    r.objective = Objective("dpo", {{"label_smoothing", 0.5}});
   });
   add("BatchZero", "train.batch_size",
       [](TrainRequest& r) { r.batch_size = 0; });
@@ -176,7 +199,7 @@ std::vector<BadField> BadFields() {
   add("MicroBatchNegative", "train.micro_batch_size",
       [](TrainRequest& r) { r.micro_batch_size = -1; });
   add("MicroBatchOfInfoNce", "train.micro_batch_size", [](TrainRequest& r) {
-    r.objective = InfoNceRequest{};
+    r.objective = Objective("infonce");
     r.micro_batch_size = 8;
   });
   add("EpochsZero", "train.epochs", [](TrainRequest& r) { r.epochs = 0; });
@@ -195,7 +218,7 @@ std::vector<BadField> BadFields() {
     r.steps = 1;
   });
   add("NoObjective", "train.objective",
-      [](TrainRequest& r) { r.objective = std::monostate{}; });
+      [](TrainRequest& r) { r.objective = {}; });
   add("NoBase", "train.base", [](TrainRequest& r) { r.base = ""; });
   add("PathAsDataset", "train.dataset",
       [](TrainRequest& r) { r.dataset = "../x"; });

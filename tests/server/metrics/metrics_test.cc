@@ -96,6 +96,7 @@ TEST(StateCollectorTest, EveryStateHasASeries) {
     worker.state = core::WorkerState::kBusy;
     worker.device.kind = "cuda";
     figures.workers = {worker};
+    figures.objectives = {"dpo", "infonce"};
     figures.training["dpo"] = {.loss = 0.5, .pair_accuracy = 0.75};
     figures.queue_depth = 7;
     figures.loaded_versions = {"robust:2"};

@@ -16,7 +16,8 @@ TrainSpec FullTrainSpec() {
   spec.dataset = "typographic";
   spec.base = "clip:3";
   spec.output_model = "robust";
-  spec.objective = DpoOptions{0.1, 0, 0.25};
+  spec.objective = {
+      "dpo", {{"beta", 0.1}, {"kl_weight", 0}, {"label_smoothing", 0.25}}};
   spec.optimizer = {OptimizerKind::kAdamW, 1e-3, 0.05, 0.1,
                     Schedule::kConstant};
   spec.steps = 12'345'678'901;
@@ -68,7 +69,7 @@ class JobStoreTest : public testing::Test {
 
 TEST_F(JobStoreTest, EverySpecComesBack) {
   TrainSpec contrastive = FullTrainSpec();
-  contrastive.objective = InfoNceOptions{0.5};
+  contrastive.objective = {"infonce", {{"kl_weight", 0.5}}};
   contrastive.steps.reset();
   contrastive.epochs = 0;
   contrastive.checkpoint_every.reset();

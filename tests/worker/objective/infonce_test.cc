@@ -1,9 +1,8 @@
-#include "worker/objective/infonce.h"
-
 #include <cmath>
 
 #include "gtest/gtest.h"
 #include "tests/worker/objective/numeric.h"
+#include "worker/objective/objective.h"
 
 namespace attune::objective {
 namespace {
@@ -31,7 +30,9 @@ double PlainLoss(const Matrix& logits, const Matrix& positives) {
 
 void ExpectFormula(const Matrix& logits, const Matrix& positives) {
   at::Tensor policy = ToTensor(logits).set_requires_grad(true);
-  const at::Tensor loss = InfoNce(policy, ToTensor(positives));
+  const auto objective =
+      std::get<CaptionObjective>(MakeObjective("infonce", {}).value());
+  const at::Tensor loss = objective.loss(policy, ToTensor(positives));
   loss.backward();
   EXPECT_NEAR(loss.item<double>(), PlainLoss(logits, positives), 1e-12);
   const Matrix gradient = FiniteDifferences(
@@ -47,39 +48,6 @@ TEST(InfoNce, EqualsTheFormulaInDoubleWithOnePositiveARow) {
 TEST(InfoNce, EqualsTheFormulaInDoubleWithSeveralPositivesARow) {
   ExpectFormula(RandomMatrix(4, 4, 2, 2),
                 {{1, 0, 1, 1}, {0, 1, 0, 0}, {0, 0, 1, 1}, {1, 0, 0, 1}});
-}
-
-const Attributes kRedBall = {{"class", "ball"}, {"color", "red"}};
-const Attributes kBlueBall = {{"class", "ball"}, {"color", "blue"}};
-const Attributes kBall = {{"class", "ball"}};
-const Attributes kRedBox = {{"class", "box"}, {"color", "red"}};
-const Attributes kRed = {{"color", "red"}};
-const Attributes kNone;
-
-TEST(Agree, EqualClassWithColourNotContradicting) {
-  EXPECT_TRUE(Agree(kRedBall, kRedBall));
-  EXPECT_TRUE(Agree(kRedBall, kBall));
-  EXPECT_TRUE(Agree(kBall, kRedBall));
-  EXPECT_FALSE(Agree(kBlueBall, kRedBall));
-  EXPECT_FALSE(Agree(kRedBox, kRedBall));
-  EXPECT_FALSE(Agree(kRedBox, kBall));
-}
-
-TEST(Agree, NeedsAtLeastOneSharedAttribute) {
-  EXPECT_FALSE(Agree(kNone, kNone));
-  EXPECT_FALSE(Agree(kRedBall, kNone));
-  EXPECT_FALSE(Agree(kNone, kRedBall));
-  EXPECT_FALSE(Agree(kBall, kRed));
-  EXPECT_TRUE(Agree(kRedBall, kRed));
-}
-
-TEST(Positives, AreTheDiagonalAndTheAgreements) {
-  const at::Tensor positives =
-      Positives({&kRedBall, &kBlueBall, &kRedBox, &kNone},
-                {&kRedBall, &kBall, &kRedBox, &kNone});
-  const std::vector<float> expected = {1, 1, 0, 0, 0, 1, 0, 0,
-                                       0, 0, 1, 0, 0, 0, 0, 1};
-  EXPECT_TRUE(at::equal(positives, at::tensor(expected).reshape({4, 4})));
 }
 
 }  // namespace

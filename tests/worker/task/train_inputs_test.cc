@@ -1,9 +1,11 @@
 #include "worker/task/train_inputs.h"
 
 #include "common/error.h"
+#include "common/grpc/objective_codec.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/worker/content/small_clip.h"
+#include "worker/objective/objective.h"
 #include "worker/task/checkpoint_schedule.h"
 #include "worker/task/checkpoint_writer.h"
 
@@ -88,6 +90,47 @@ TEST_F(TrainInputsTest, InfoNceTrainsOnCaptionsWithTheirAttributes) {
   EXPECT_THAT(data->pairs, IsEmpty());
 }
 
+TEST_F(TrainInputsTest, KtoUsesCleanPicturesWithoutAKlWeight) {
+  spec_.mutable_kto()->set_kl_weight(0);
+  const auto data = Data();
+  ASSERT_TRUE(data.ok()) << data.status();
+  EXPECT_THAT(data->clean_images, ElementsAre(1, 3));
+  EXPECT_THAT(data->candidates, SizeIs(3));
+}
+
+TEST_F(TrainInputsTest, CeIsOverTheCandidatesAndNeedsNoCleanPictures) {
+  spec_.mutable_ce()->set_kl_weight(0);
+  const auto data = Data();
+  ASSERT_TRUE(data.ok()) << data.status();
+  EXPECT_THAT(data->pairs, SizeIs(2));
+  EXPECT_THAT(data->candidates, SizeIs(3));
+  EXPECT_THAT(data->clean_images, IsEmpty());
+}
+
+// What the API says of an objective is what the loss is.
+TEST(ObjectivesTest, EverySchemaHasItsObjective) {
+  for (const ObjectiveSchema& schema : ObjectiveSchemas()) {
+    SCOPED_TRACE(schema.name);
+    ObjectiveValues options = schema.WithDefaults({});
+    options.erase(kKlWeight);
+    const auto made = objective::MakeObjective(schema.name, options);
+    ASSERT_TRUE(made.ok()) << made.status();
+    const auto* pair = std::get_if<objective::PairObjective>(&*made);
+    EXPECT_EQ(pair != nullptr,
+              schema.stream == ObjectiveSchema::Stream::kPairs);
+    EXPECT_EQ(pair == nullptr, schema.whole_batch);
+    EXPECT_EQ(pair != nullptr && pair->over_candidates, schema.over_candidates);
+    EXPECT_EQ(pair != nullptr && pair->uses_clean_kl,
+              schema.needs_clean_examples);
+  }
+}
+
+TEST_F(TrainInputsTest, AnObjectiveOfANewerServerIsRefusedByTheTrainer) {
+  EXPECT_EQ(ToTrainConfig(spec_).objective.name, "");
+  EXPECT_EQ(ErrorReason(objective::MakeObjective("", {}).status()),
+            "UNKNOWN_OBJECTIVE");
+}
+
 TEST_F(TrainInputsTest, TextBeyondTheContextIsRefusedUnlessItMayBeCut) {
   spec_.mutable_dpo()->set_kl_weight(1);
   dataset_.add_candidates(
@@ -114,10 +157,10 @@ TEST_F(TrainInputsTest, SpecBecomesTheTrainersConfig) {
   spec_.set_freeze_logit_scale(true);
   spec_.set_average(true);
   const train::TrainConfig config = ToTrainConfig(spec_);
-  const auto& dpo = std::get<train::DpoObjective>(config.objective);
-  EXPECT_EQ(dpo.options.beta, 2);
-  EXPECT_EQ(dpo.options.label_smoothing, 0.1);
-  EXPECT_EQ(dpo.kl_weight, 0.5);
+  EXPECT_EQ(config.objective.name, "dpo");
+  EXPECT_EQ(config.objective.options,
+            (ObjectiveValues{{"beta", 2}, {"label_smoothing", 0.1}}));
+  EXPECT_EQ(config.kl_weight, 0.5);
   EXPECT_EQ(config.optimizer.kind, train::OptimizerOptions::Kind::kAdamw);
   EXPECT_EQ(config.optimizer.weight_decay, 0.2);
   EXPECT_EQ(config.schedule.kind, train::Schedule::Kind::kConstant);

@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <string>
+#include <tuple>
 
 #include "gtest/gtest.h"
 #include "tests/worker/train/random_task.h"
@@ -65,6 +66,52 @@ INSTANTIATE_TEST_SUITE_P(
                 [](TrainConfig& c) { c.savings.fused_optimizer = false; }}),
     [](const auto& info) { return info.param.name; });
 
+struct PairRun {
+  std::string name;
+  TrainConfig (*config)();
+  double kl_weight;
+};
+
+class EquivalentPairRun
+    : public testing::TestWithParam<std::tuple<PairRun, Variant>> {};
+
+TEST_P(EquivalentPairRun, HasTheSameCurve) {
+  const auto& [run, variant] = GetParam();
+  TrainConfig config = run.config();
+  config.kl_weight = run.kl_weight;
+  RandomRun plain(config, {.texts_beside = 0});
+  variant.change(config);
+  RandomRun changed(config, {.texts_beside = 0});
+  const auto curve = plain.Steps(kSteps);
+  ExpectSameCurve(curve, changed.Steps(kSteps));
+  EXPECT_GT(std::abs(curve.back().loss - curve.front().loss), 0.05);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Ways, EquivalentPairRun,
+    testing::Combine(
+        testing::Values(PairRun{"Ipo", IpoConfig, 0.5},
+                        PairRun{"Kto", KtoConfig, 0.5},
+                        PairRun{"KtoWithoutKl", KtoConfig, 0},
+                        PairRun{"Ce", CeConfig, 0.5},
+                        PairRun{"CeWithoutKl", CeConfig, 0}),
+        testing::Values(Variant{"EightMicroBatchesOfOne",
+                                [](TrainConfig& c) { c.micro_batch_size = 1; }},
+                        Variant{"MicroBatchesThatDoNotDivide",
+                                [](TrainConfig& c) { c.micro_batch_size = 3; }},
+                        Variant{"ReferenceOnline",
+                                [](TrainConfig& c) {
+                                  c.savings.cache_reference = false;
+                                }},
+                        Variant{"TextsOnceAMicroBatch",
+                                [](TrainConfig& c) {
+                                  c.micro_batch_size = 2;
+                                  c.savings.texts_once = false;
+                                }})),
+    [](const auto& info) {
+      return std::get<0>(info.param).name + std::get<1>(info.param).name;
+    });
+
 class EquivalentInfoNceRun : public testing::TestWithParam<Variant> {};
 
 TEST_P(EquivalentInfoNceRun, HasTheSameCurve) {
@@ -90,7 +137,7 @@ INSTANTIATE_TEST_SUITE_P(
 
 TEST(EquivalentRun, WithoutKlOnlyTheBatchsTextsMatter) {
   TrainConfig config = DpoConfig();
-  config.objective = DpoObjective{{}, 0};
+  config.kl_weight = 0;
   RandomRun few(config);
   RandomRun many(config);
   many.data.texts.resize(30, many.data.texts[0]);

@@ -52,7 +52,7 @@ TrainingData RandomData(const ClipConfig& clip, const TaskSize& size) {
     if (text % 3 == 0) row.push_back(20);
     row.push_back(start + 1);
     data.texts.push_back(row);
-    if (text + 1 < size.texts) data.candidates.push_back(text);
+    if (text < size.texts - size.texts_beside) data.candidates.push_back(text);
   }
   int64_t image = 0;
   for (int pair = 0; pair < size.pairs; ++pair) {
@@ -74,7 +74,8 @@ TrainingData RandomData(const ClipConfig& clip, const TaskSize& size) {
 
 TrainConfig DpoConfig() {
   TrainConfig config;
-  config.objective = DpoObjective{{.beta = 1, .label_smoothing = 0.05}, 0.5};
+  config.objective = {"dpo", {{"beta", 1}, {"label_smoothing", 0.05}}};
+  config.kl_weight = 0.5;
   config.optimizer = OptimizerOptions::Adamax();
   config.schedule = {Schedule::Kind::kCosine, 2e-3, 0.1};
   config.steps = 20;
@@ -83,9 +84,30 @@ TrainConfig DpoConfig() {
   return config;
 }
 
+TrainConfig IpoConfig() {
+  TrainConfig config = DpoConfig();
+  config.objective = {"ipo", {{"beta", 0.5}}};
+  return config;
+}
+
+TrainConfig KtoConfig() {
+  TrainConfig config = DpoConfig();
+  config.objective = {
+      "kto",
+      {{"beta", 1.5}, {"desirable_weight", 1.2}, {"undesirable_weight", 0.8}}};
+  return config;
+}
+
+TrainConfig CeConfig() {
+  TrainConfig config = DpoConfig();
+  config.objective = {"ce", {}};
+  return config;
+}
+
 TrainConfig InfoNceConfig() {
   TrainConfig config = DpoConfig();
-  config.objective = InfoNceObjective{};
+  config.objective = {"infonce", {}};
+  config.kl_weight = 0;
   config.optimizer = OptimizerOptions::Adamw();
   config.average = false;
   return config;

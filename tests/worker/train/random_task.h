@@ -29,14 +29,19 @@ struct TaskSize {
   int captions = 24;
   int clean = 10;
   int texts = 9;
+  // Texts that pairs name but that are no candidates.
+  int texts_beside = 1;
 };
 
-// Texts that begin alike, pairs and captions drawn from them; all texts but
-// the last are candidates.
+// Texts that begin alike, pairs and captions drawn from them.
 TrainingData RandomData(const ClipConfig& clip, const TaskSize& size);
 
 // DPO with KL and average, batches of 8, a rate that moves the small model.
 TrainConfig DpoConfig();
+// The same with another objective on pairs. KTO and CE need texts_beside = 0.
+TrainConfig IpoConfig();
+TrainConfig KtoConfig();
+TrainConfig CeConfig();
 // InfoNCE with AdamW, batches of 8, without average.
 TrainConfig InfoNceConfig();
 

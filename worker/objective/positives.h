@@ -1,15 +1,7 @@
-// Symmetric cross-entropy over a batch of images and their captions
-// (InfoNCE, arXiv 2103.00020 for CLIP), with several positives a row as in
-// supervised contrastive learning (arXiv 2004.11362) and UniCL (2204.03610).
-//
-//     P[i, j] = 1 when image i is a positive of caption j
-//     loss = ½ mean_i −Σ_j P[i, j] / Σ_j' P[i, j'] · log softmax_j l[i, ·]
-//          + ½ mean_j −Σ_i P[i, j] / Σ_i' P[i', j] · log softmax_i l[·, j]
-//
-// Its value depends on the whole batch: it does not split over micro-batches.
+// Which captions of a batch fit which images.
 
-#ifndef ATTUNE_WORKER_OBJECTIVE_INFONCE_H_
-#define ATTUNE_WORKER_OBJECTIVE_INFONCE_H_
+#ifndef ATTUNE_WORKER_OBJECTIVE_POSITIVES_H_
+#define ATTUNE_WORKER_OBJECTIVE_POSITIVES_H_
 
 #include <ATen/core/Tensor.h>
 
@@ -35,11 +27,6 @@ bool Agree(const Attributes& image, const Attributes& caption);
 at::Tensor Positives(const std::vector<const Attributes*>& images,
                      const std::vector<const Attributes*>& captions);
 
-// The loss [] of `logits` [B, B] (rows images, columns captions). `positives`
-// [B, B] of 0 and 1 in the dtype of the logits, without an empty row or
-// column.
-at::Tensor InfoNce(const at::Tensor& logits, const at::Tensor& positives);
-
 }  // namespace attune::objective
 
-#endif  // ATTUNE_WORKER_OBJECTIVE_INFONCE_H_
+#endif  // ATTUNE_WORKER_OBJECTIVE_POSITIVES_H_
