@@ -47,7 +47,8 @@ struct TrainSpec {
   std::optional<int32_t> epochs;
   std::optional<int64_t> steps;
   int32_t batch_size = 512;
-  int32_t micro_batch_size = 0;  // 0: batch_size
+  std::optional<int32_t> clean_batch_size;  // unset: batch_size
+  int32_t micro_batch_size = 0;             // 0: batch_size
   int64_t seed = 0;
   bool freeze_logit_scale = false;
   bool average = true;

@@ -163,6 +163,10 @@ void AddJobOptions(CLI::App& command, JobOptions& options) {
       ->excludes(epochs);
   command.add_option("--batch-size", options.batch_size,
                      "Examples of an optimizer step [512]");
+  command.add_option("--clean-batch-size", options.clean_batch_size,
+                     "Clean examples beside them, sampled independently; the "
+                     "clean twins of pairs come with their pairs "
+                     "[as --batch-size]");
   command.add_option("--micro-batch", options.micro_batch,
                      "Examples computed at a time; 0: the whole batch [0]");
   command.add_option("--seed", options.seed, "Of everything random [0]");
@@ -208,6 +212,9 @@ absl::StatusOr<v1::TrainSpec> ToTrainSpec(const JobOptions& options) {
   if (options.epochs) spec.set_epochs(*options.epochs);
   if (options.steps) spec.set_steps(*options.steps);
   if (options.batch_size) spec.set_batch_size(*options.batch_size);
+  if (options.clean_batch_size) {
+    spec.set_clean_batch_size(*options.clean_batch_size);
+  }
   spec.set_micro_batch_size(options.micro_batch);
   if (options.seed) spec.set_seed(*options.seed);
   spec.set_freeze_logit_scale(options.freeze_logit_scale);

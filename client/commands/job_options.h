@@ -29,6 +29,7 @@ struct JobOptions {
   std::optional<int32_t> epochs;
   std::optional<int64_t> steps;
   std::optional<int32_t> batch_size;
+  std::optional<int32_t> clean_batch_size;
   int32_t micro_batch = 0;
   std::optional<int64_t> seed;
   bool freeze_logit_scale = false;

@@ -130,6 +130,11 @@ absl::Status CheckTrainingData(StateTransaction& transaction,
                      : "clean images, which a KL weight above 0 needs: add "
                        "some, or set kl_weight to 0");
   }
+  if (spec.clean_batch_size.has_value() && dataset.counts.clean == 0) {
+    return Lacks("NO_CLEAN_EXAMPLES", dataset,
+                 "clean examples for clean_batch_size: its clean images are "
+                 "twins, which come with their pairs; leave it unset");
+  }
   if (!needs_clean && !objective.over_candidates) return absl::OkStatus();
   if (dataset.candidates.size() > kMaxTrainCandidates) {
     return Error(absl::StatusCode::kFailedPrecondition, "TOO_MANY_CANDIDATES",

@@ -21,7 +21,8 @@ inline constexpr size_t kMaxTrainCandidates = 1'000;
 
 // FAILED_PRECONDITION, reason NO_PAIR_EXAMPLES or NO_CAPTION_EXAMPLES (the
 // objective's stream is empty), NO_CLEAN_EXAMPLES (λ > 0, or KTO, and neither
-// clean examples nor clean twins of pairs) or TOO_MANY_CANDIDATES (over
+// clean examples nor clean twins of pairs, or a clean_batch_size without clean
+// examples) or TOO_MANY_CANDIDATES (over
 // kMaxTrainCandidates where the loss is over all of them); INVALID_ARGUMENT,
 // reason TEXT_TOO_LONG, naming the example whose text is longer than the
 // context, unless spec.truncate. Reads every row.

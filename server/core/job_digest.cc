@@ -51,6 +51,7 @@ void AddSpec(const storage::TrainSpec& spec, FieldList& fields) {
   fields.Add("epochs", spec.epochs);
   fields.Add("steps", spec.steps);
   fields.Add("batch_size", static_cast<int64_t>(spec.batch_size));
+  fields.Add("clean_batch_size", spec.clean_batch_size);
   fields.Add("micro_batch_size", static_cast<int64_t>(spec.micro_batch_size));
   fields.Add("seed", spec.seed);
   fields.Add("freeze_logit_scale",

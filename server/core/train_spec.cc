@@ -182,11 +182,14 @@ absl::StatusOr<TrainSpec> ResolveTrainSpec(const TrainRequest& request) {
 
   OptimizerOptions published;
   bool whole_batch = false;
+  // Without an objective nothing is known.
+  bool uses_clean = true;
   if (const ObjectiveSchema* schema = request.objective.schema) {
     spec.objective = ResolveObjective(request.objective, checker);
     spec.average = request.average.value_or(schema->average);
     published = Published(*schema);
     whole_batch = schema->whole_batch;
+    uses_clean = schema->needs_clean_examples || KlWeight(spec.objective) > 0;
   } else {
     checker.Fail("train.objective", "choose one, such as dpo");
   }
@@ -197,6 +200,14 @@ absl::StatusOr<TrainSpec> ResolveTrainSpec(const TrainRequest& request) {
   checker.Check(spec.batch_size >= 1 && spec.batch_size <= kMaxBatchSize,
                 "train.batch_size",
                 absl::StrCat("must be from 1 to ", kMaxBatchSize));
+  spec.clean_batch_size = request.clean_batch_size;
+  const int32_t clean_batch_size = spec.clean_batch_size.value_or(1);
+  checker.Check(clean_batch_size >= 1 && clean_batch_size <= kMaxBatchSize,
+                "train.clean_batch_size",
+                absl::StrCat("must be from 1 to ", kMaxBatchSize));
+  checker.Check(!spec.clean_batch_size.has_value() || uses_clean,
+                "train.clean_batch_size",
+                "no clean examples are used with kl_weight 0: leave it unset");
   spec.micro_batch_size = request.micro_batch_size;
   checker.Check(spec.micro_batch_size >= 0, "train.micro_batch_size",
                 "must be 0 (the batch) or above");

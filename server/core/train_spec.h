@@ -39,6 +39,7 @@ struct TrainRequest {
   std::optional<int32_t> epochs;
   std::optional<int64_t> steps;
   std::optional<int32_t> batch_size;
+  std::optional<int32_t> clean_batch_size;
   int32_t micro_batch_size = 0;
   std::optional<int64_t> seed;
   bool freeze_logit_scale = false;

@@ -80,6 +80,7 @@ v1::TrainSpec ToProto(const storage::TrainSpec& spec) {
   ATTUNE_SET_OPTIONAL(proto, epochs, spec.epochs);
   ATTUNE_SET_OPTIONAL(proto, steps, spec.steps);
   proto.set_batch_size(spec.batch_size);
+  ATTUNE_SET_OPTIONAL(proto, clean_batch_size, spec.clean_batch_size);
   proto.set_micro_batch_size(spec.micro_batch_size);
   proto.set_seed(spec.seed);
   proto.set_freeze_logit_scale(spec.freeze_logit_scale);
@@ -198,6 +199,7 @@ absl::StatusOr<core::TrainRequest> FromProto(const v1::TrainSpec& spec) {
   request.epochs = ATTUNE_GET_OPTIONAL(spec, epochs);
   request.steps = ATTUNE_GET_OPTIONAL(spec, steps);
   request.batch_size = ATTUNE_GET_OPTIONAL(spec, batch_size);
+  request.clean_batch_size = ATTUNE_GET_OPTIONAL(spec, clean_batch_size);
   request.micro_batch_size = spec.micro_batch_size();
   request.seed = ATTUNE_GET_OPTIONAL(spec, seed);
   request.freeze_logit_scale = spec.freeze_logit_scale();

@@ -69,8 +69,8 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(UploadPart, hash_state,
 
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(
     TrainSpec, dataset, base, output_model, objective, optimizer, epochs, steps,
-    batch_size, micro_batch_size, seed, freeze_logit_scale, average,
-    checkpoint_every, eval_dataset, truncate)
+    batch_size, clean_batch_size, micro_batch_size, seed, freeze_logit_scale,
+    average, checkpoint_every, eval_dataset, truncate)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(EvaluateSpec, dataset, model,
                                                 against, templates, truncate)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(ValidateSpec, dataset)

@@ -67,6 +67,8 @@ TEST(JobOptions, EveryOptionReachesItsField) {
               "30",
               "--batch-size",
               "16",
+              "--clean-batch-size",
+              "24",
               "--micro-batch",
               "8",
               "--seed",
@@ -88,6 +90,7 @@ TEST(JobOptions, EveryOptionReachesItsField) {
                   }
                   epochs: 30
                   batch_size: 16
+                  clean_batch_size: 24
                   micro_batch_size: 8
                   seed: 7
                   freeze_logit_scale: true

@@ -44,6 +44,9 @@ train::TrainConfig ToTrainConfig(const v1::TrainSpec& spec) {
   config.epochs = spec.epochs();
   if (spec.has_steps()) config.steps = spec.steps();
   config.batch_size = spec.batch_size();
+  if (spec.has_clean_batch_size()) {
+    config.clean_batch_size = spec.clean_batch_size();
+  }
   config.micro_batch_size = spec.micro_batch_size();
   config.seed = static_cast<uint64_t>(spec.seed());
   config.freeze_logit_scale = spec.freeze_logit_scale();
@@ -69,10 +72,12 @@ absl::StatusOr<train::TrainingData> ToTrainingData(const v1::TrainSpec& spec,
   }
   for (const v1::Example& example : examples.examples) {
     const int64_t image = examples.ImageOf(example);
+    const int64_t twin = uses_clean ? examples.CleanImageOf(example) : -1;
     if (pairs && example.has_pair()) {
       data.pairs.push_back({.image = image,
                             .preferred = texts.Add(example.pair().preferred()),
-                            .rejected = texts.Add(example.pair().rejected())});
+                            .rejected = texts.Add(example.pair().rejected()),
+                            .clean_image = twin});
     }
     if (!pairs && example.has_caption()) {
       data.captions.push_back(
@@ -83,9 +88,9 @@ absl::StatusOr<train::TrainingData> ToTrainingData(const v1::TrainSpec& spec,
                ToAttributes(example.caption().caption_attributes())});
     }
     if (!uses_clean) continue;
-    const int64_t clean =
-        example.has_clean() ? image : examples.CleanImageOf(example);
-    if (clean >= 0) data.clean_images.push_back(clean);
+    if (example.has_clean()) data.clean_images.push_back(image);
+    // Nothing brings the twins of pairs that are not trained on.
+    if (!pairs && twin >= 0) data.clean_images.push_back(twin);
   }
   ATTUNE_ASSIGN_OR_RETURN(data.texts,
                           TokenRows(texts.values(), config, spec.truncate()));
@@ -94,8 +99,10 @@ absl::StatusOr<train::TrainingData> ToTrainingData(const v1::TrainSpec& spec,
 
 std::vector<int64_t> ImagesOf(const train::TrainingData& data) {
   std::vector<int64_t> images = data.clean_images;
-  for (const train::PairExample& pair : data.pairs)
+  for (const train::PairExample& pair : data.pairs) {
     images.push_back(pair.image);
+    if (pair.clean_image >= 0) images.push_back(pair.clean_image);
+  }
   for (const train::CaptionExample& caption : data.captions) {
     images.push_back(caption.image);
   }

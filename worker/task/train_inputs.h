@@ -20,8 +20,8 @@ namespace attune::task {
 train::TrainConfig ToTrainConfig(const v1::TrainSpec& spec);
 
 // The streams of the spec's objective: pairs or captions, and where they are
-// used the candidates and the clean pictures, which are the clean examples and
-// the clean twins of pairs. Images are numbered as in `examples.images`. Errors
+// used the candidates and the clean pictures: the clean examples, and of every
+// pair its clean twin. Images are numbered as in `examples.images`. Errors
 // of TokenRows.
 absl::StatusOr<train::TrainingData> ToTrainingData(const v1::TrainSpec& spec,
                                                    const v1::Dataset& dataset,

@@ -32,10 +32,11 @@ Reference::Reference(const TrainingData* data, Encoder* encoder,
                return encoder_->Images(tensors_, images);
              }),
       clean_(std::move(orders.clean), group_size,
-             [this](absl::Span<const int64_t> entries) {
+             [this, clean_images = std::move(orders.clean_images)](
+                 absl::Span<const int64_t> entries) {
                std::vector<int64_t> images;
                for (int64_t entry : entries) {
-                 images.push_back(data_->clean_images[entry]);
+                 images.push_back(clean_images[entry]);
                }
                return encoder_->Images(tensors_, images);
              }),

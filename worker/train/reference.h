@@ -23,10 +23,12 @@ namespace attune::train {
 class Reference {
  public:
   struct Orders {
-    // The entries of `pairs` and `clean_images` and the texts that will be
+    // The entries of `pairs` and of CleanStream and the texts that will be
     // asked for, in the order of first use.
     std::vector<int64_t> pairs;
     std::vector<int64_t> clean;
+    // The image of each entry of CleanStream.
+    std::vector<int64_t> clean_images;
     std::vector<int64_t> texts;
   };
 
@@ -42,7 +44,7 @@ class Reference {
   absl::StatusOr<at::Tensor> PairLogits(absl::Span<const int64_t> pairs,
                                         absl::Span<const int64_t> texts);
 
-  // [B, C] of clean images, given as entries of `clean_images`.
+  // [B, C] of clean images, given as entries of CleanStream.
   absl::StatusOr<at::Tensor> CleanLogits(absl::Span<const int64_t> clean,
                                          absl::Span<const int64_t> texts);
 

@@ -17,9 +17,8 @@
 namespace attune::train {
 namespace {
 
-// Of the data order.
+// Of the data order; the clean stream has 1.
 constexpr uint64_t kTrainingStream = 0;
-constexpr uint64_t kCleanStream = 1;
 // Images of the reference computed at a time: enough for full speed.
 constexpr int64_t kReferenceGroup = 64;
 
@@ -34,15 +33,13 @@ DataOrder TrainingOrder(const TrainConfig& config,
                    config.batch_size);
 }
 
-std::optional<DataOrder> CleanOrder(const TrainConfig& config,
-                                    const objective::Objective& objective,
-                                    const TrainingData& data) {
+std::optional<CleanStream> MakeCleanStream(
+    const TrainConfig& config, const objective::Objective& objective,
+    const TrainingData& data) {
   const auto* pair = std::get_if<objective::PairObjective>(&objective);
   const bool uses_z = pair != nullptr && pair->uses_clean_kl;
   if (config.kl_weight == 0 && !uses_z) return std::nullopt;
-  return DataOrder(config.seed, kCleanStream,
-                   static_cast<int64_t>(data.clean_images.size()),
-                   config.batch_size);
+  return CleanStream(config, data);
 }
 
 int64_t ReferenceGroup(const TrainConfig& config) {
@@ -51,19 +48,19 @@ int64_t ReferenceGroup(const TrainConfig& config) {
   return std::min(at_a_time, kReferenceGroup);
 }
 
-// Numbers texts in the order in which they come.
+// Numbers texts, or images, in the order in which they come.
 class Columns {
  public:
-  int64_t Of(int64_t text) {
+  int64_t Of(int64_t value) {
     const auto [place, added] =
-        columns_.try_emplace(text, static_cast<int64_t>(texts_.size()));
-    if (added) texts_.push_back(text);
+        columns_.try_emplace(value, static_cast<int64_t>(values_.size()));
+    if (added) values_.push_back(value);
     return place->second;
   }
-  std::vector<int64_t> Texts() && { return std::move(texts_); }
+  std::vector<int64_t> Values() && { return std::move(values_); }
 
  private:
-  std::vector<int64_t> texts_;
+  std::vector<int64_t> values_;
   std::unordered_map<int64_t, int64_t> columns_;
 };
 
@@ -85,17 +82,19 @@ StepGradient::StepGradient(const TrainConfig& config,
       encoder_(encoder),
       policy_(policy),
       order_(TrainingOrder(config, objective_, *data)),
-      clean_order_(CleanOrder(config, objective_, *data)),
-      reference_(data, encoder, reference,
-                 {.pairs = uses_reference() ? order_.FirstEpoch()
-                                            : std::vector<int64_t>(),
-                  .clean = clean_order_ ? clean_order_->FirstEpoch()
-                                        : std::vector<int64_t>(),
-                  .texts = TextsByFirstUse()},
-                 ReferenceGroup(config), config.savings.cache_reference) {}
+      clean_(MakeCleanStream(config, objective_, *data)),
+      reference_(
+          data, encoder, reference,
+          {.pairs =
+               uses_reference() ? order_.FirstEpoch() : std::vector<int64_t>(),
+           .clean = clean_ ? clean_->FirstUse(order_.FirstEpoch())
+                           : std::vector<int64_t>(),
+           .clean_images = clean_ ? clean_->images() : std::vector<int64_t>(),
+           .texts = TextsByFirstUse()},
+          ReferenceGroup(config), config.savings.cache_reference) {}
 
 int64_t StepGradient::clean_batch_size() const {
-  return clean_order_ ? clean_order_->batch_size() : 0;
+  return clean_ ? clean_->batch_size() : 0;
 }
 
 // The texts that the reference embeds.
@@ -110,13 +109,13 @@ std::vector<int64_t> StepGradient::TextsByFirstUse() const {
       columns.Of(data_->pairs[pair].rejected);
     }
   }
-  return std::move(columns).Texts();
+  return std::move(columns).Values();
 }
 
 absl::StatusOr<StepGradient::Batch> StepGradient::MakeBatch(int64_t step) {
   Batch batch;
   batch.examples = order_.Batch(step);
-  if (clean_order_) batch.clean = clean_order_->Batch(step);
+  if (clean_) batch.clean = clean_->Batch(step, batch.examples);
 
   Columns columns;
   if (uses_candidates()) {
@@ -131,7 +130,7 @@ absl::StatusOr<StepGradient::Batch> StepGradient::MakeBatch(int64_t step) {
       preferred.push_back(columns.Of(data_->captions[example].caption));
     }
   }
-  batch.texts = std::move(columns).Texts();
+  batch.texts = std::move(columns).Values();
   batch.preferred = at::tensor(preferred, at::kLong).to(encoder_->device());
   batch.rejected = at::tensor(rejected, at::kLong).to(encoder_->device());
 
@@ -202,16 +201,24 @@ absl::StatusOr<StepMetrics> StepGradient::Compute(int64_t step) {
 
 absl::StatusOr<at::Tensor> StepGradient::ImageEmbeddings(const Batch& batch,
                                                          Part part) {
-  std::vector<int64_t> images;
+  // A picture that occurs twice, such as a pair's that is its own twin, is
+  // computed once.
+  Columns images;
+  std::vector<int64_t> rows;
   for (int64_t example : batch.examples.subspan(part.begin, part.size)) {
-    images.push_back(pair_objective() != nullptr
-                         ? data_->pairs[example].image
-                         : data_->captions[example].image);
+    rows.push_back(images.Of(pair_objective() != nullptr
+                                 ? data_->pairs[example].image
+                                 : data_->captions[example].image));
   }
-  for (int64_t clean : batch.clean.subspan(part.clean_begin, part.clean_size)) {
-    images.push_back(data_->clean_images[clean]);
+  for (int64_t entry : absl::MakeConstSpan(batch.clean)
+                           .subspan(part.clean_begin, part.clean_size)) {
+    rows.push_back(images.Of(clean_->images()[entry]));
   }
-  return encoder_->Images(policy_, images);
+  const std::vector<int64_t> distinct = std::move(images).Values();
+  ATTUNE_ASSIGN_OR_RETURN(const at::Tensor f,
+                          encoder_->Images(policy_, distinct));
+  if (distinct.size() == rows.size()) return f;
+  return f.index_select(0, at::tensor(rows, at::kLong).to(f.device()));
 }
 
 at::Tensor StepGradient::Loss(const Batch& batch, Part part,

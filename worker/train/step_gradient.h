@@ -13,6 +13,7 @@
 #include "absl/types/span.h"
 #include "worker/model/clip.h"
 #include "worker/objective/objective.h"
+#include "worker/train/clean_stream.h"
 #include "worker/train/data_order.h"
 #include "worker/train/encoder.h"
 #include "worker/train/reference.h"
@@ -45,7 +46,7 @@ class StepGradient {
   // and norm. Errors are those of the pixel source and of PackTexts.
   absl::StatusOr<StepMetrics> Compute(int64_t step);
 
-  // Training examples and clean images (0 where none are used) a step, after
+  // Training examples and clean examples (0 where none are used) a step, after
   // clipping.
   int64_t batch_size() const { return order_.batch_size(); }
   int64_t clean_batch_size() const;
@@ -54,9 +55,9 @@ class StepGradient {
  private:
   // A step's inputs.
   struct Batch {
-    // Entries of the training stream and of the clean stream.
+    // Entries of the training stream and of CleanStream.
     absl::Span<const int64_t> examples;
-    absl::Span<const int64_t> clean;
+    std::vector<int64_t> clean;
     // The texts to embed, candidates first where they are used.
     std::vector<int64_t> texts;
     // Column among `texts` of each example's y_w, or caption, and of its y_l
@@ -91,7 +92,7 @@ class StepGradient {
     return pair_objective() != nullptr && pair_objective()->uses_clean_kl;
   }
   bool uses_candidates() const {
-    return clean_order_.has_value() ||
+    return clean_.has_value() ||
            (pair_objective() != nullptr && pair_objective()->over_candidates);
   }
   std::vector<int64_t> TextsByFirstUse() const;
@@ -115,7 +116,7 @@ class StepGradient {
   model::Tensors policy_;
   DataOrder order_;
   // Set where clean images are used.
-  std::optional<DataOrder> clean_order_;
+  std::optional<CleanStream> clean_;
   Reference reference_;
 };
 

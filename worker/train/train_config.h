@@ -43,9 +43,10 @@ struct TrainConfig {
   // Passes over the training stream; `steps`, when set, takes their place.
   int64_t epochs = 3;
   std::optional<int64_t> steps;
-  // Training examples an optimizer step, and clean images beside them; each
-  // is clipped to its stream.
+  // Training examples an optimizer step, and clean examples beside them (unset:
+  // as many); each is clipped to its stream.
   int64_t batch_size = 512;
+  std::optional<int64_t> clean_batch_size;
   // Examples computed at a time, 0 for all. Not for captions.
   int64_t micro_batch_size = 0;
   // Of the data order.

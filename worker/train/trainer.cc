@@ -37,16 +37,17 @@ absl::Status CheckTexts(const TrainingData& data) {
 }
 
 absl::Status CheckConfig(const TrainConfig& config) {
-  if (config.batch_size < 1 || config.micro_batch_size < 0 ||
-      config.epochs < 0 || config.steps.value_or(1) < 1 ||
-      !(config.schedule.learning_rate > 0) ||
+  if (config.batch_size < 1 || config.clean_batch_size.value_or(1) < 1 ||
+      config.micro_batch_size < 0 || config.epochs < 0 ||
+      config.steps.value_or(1) < 1 || !(config.schedule.learning_rate > 0) ||
       !(config.schedule.warmup_ratio >= 0 &&
         config.schedule.warmup_ratio < 1) ||
       !(config.kl_weight >= 0)) {
-    return Invalid("INVALID_CONFIG",
-                   "batch size and learning rate must be positive, micro-batch "
-                   "size, passes and the weight of the KL not negative, the "
-                   "warm-up ratio in [0, 1)");
+    return Invalid(
+        "INVALID_CONFIG",
+        "batch sizes and learning rate must be positive, micro-batch "
+        "size, passes and the weight of the KL not negative, the "
+        "warm-up ratio in [0, 1)");
   }
   return absl::OkStatus();
 }
@@ -115,7 +116,7 @@ absl::Status Check(const TrainConfig& config,
   const bool over_candidates = pair != nullptr && pair->over_candidates;
   const bool uses_clean =
       config.kl_weight > 0 || (pair != nullptr && pair->uses_clean_kl);
-  if (uses_clean && data.clean_images.empty()) {
+  if (uses_clean && !HasCleanImages(data)) {
     return Invalid("NO_CLEAN_EXAMPLES",
                    "the KL needs clean images; add some, or set its weight to "
                    "0 where the objective allows it");

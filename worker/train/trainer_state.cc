@@ -17,7 +17,7 @@ namespace {
 using Json = nlohmann::json;
 
 // Raised when a state of an older build would mean something else.
-constexpr int kFormat = 1;
+constexpr int kFormat = 2;
 
 Json ObjectiveIdentity(const TrainConfig& config) {
   Json identity = config.objective.options;

@@ -31,6 +31,9 @@ struct PairExample {
   int64_t image = 0;
   int64_t preferred = 0;
   int64_t rejected = 0;
+  // The clean twin: the same picture without what the pair is about; −1 for
+  // none.
+  int64_t clean_image = -1;
 };
 
 // An image with its caption.
@@ -51,7 +54,8 @@ struct TrainingData {
   std::vector<PairExample> pairs;
   // The training stream of InfoNCE.
   std::vector<CaptionExample> captions;
-  // The regularisation stream: images whose behaviour must stay.
+  // The regularisation stream: images whose behaviour must stay, beside the
+  // twins of the pairs.
   std::vector<int64_t> clean_images;
 };
 

@@ -164,7 +164,11 @@ TEST_F(JobManagerTest, ACleanTwinOfAPairIsACleanImage) {
   ExampleInput pair = Pair("p", "a", "b");
   pair.clean_image = FakePng("twin");
   MakeSealed("rta", {pair});
-  EXPECT_THAT(jobs_->CreateTrain(DpoOnRta(), {}), IsOk());
+  TrainRequest request = DpoOnRta();
+  EXPECT_THAT(jobs_->CreateTrain(request, {}), IsOk());
+  // Twins come with their pairs: the size of another stream means nothing.
+  request.clean_batch_size = 8;
+  EXPECT_THAT(Refused(request), HasError(kPrecondition, "NO_CLEAN_EXAMPLES"));
 }
 
 TEST_F(JobManagerTest, ATextLongerThanTheContextIsRefusedUnlessTruncated) {

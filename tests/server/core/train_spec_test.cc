@@ -105,6 +105,15 @@ TEST(TrainSpecTest, AGivenOptionReplacesItsDefaultAlone) {
   EXPECT_EQ(spec->objective.options.at("desirable_weight"), 1);
 }
 
+TEST(TrainSpecTest, KtoTakesACleanBatchSizeWithoutAKlWeight) {
+  TrainRequest request = Dpo();
+  request.objective = Objective("kto", {{"kl_weight", 0}});
+  request.clean_batch_size = 8;
+  const auto spec = ResolveTrainSpec(request);
+  ASSERT_THAT(spec, IsOk());
+  EXPECT_EQ(spec->clean_batch_size, 8);
+}
+
 TEST(TrainSpecTest, ZeroIsLegalWhereItIsAValue) {
   TrainRequest request = Dpo();
   request.objective = Objective(
@@ -196,6 +205,14 @@ std::vector<BadField> BadFields() {
       [](TrainRequest& r) { r.batch_size = 0; });
   add("BatchBillion", "train.batch_size",
       [](TrainRequest& r) { r.batch_size = 1'000'000'000; });
+  add("CleanBatchZero", "train.clean_batch_size",
+      [](TrainRequest& r) { r.clean_batch_size = 0; });
+  add("CleanBatchTooMany", "train.clean_batch_size",
+      [](TrainRequest& r) { r.clean_batch_size = 65'537; });
+  add("CleanBatchWithoutKl", "train.clean_batch_size", [](TrainRequest& r) {
+    r.objective = Objective("dpo", {{"kl_weight", 0}});
+    r.clean_batch_size = 8;
+  });
   add("MicroBatchNegative", "train.micro_batch_size",
       [](TrainRequest& r) { r.micro_batch_size = -1; });
   add("MicroBatchOfInfoNce", "train.micro_batch_size", [](TrainRequest& r) {

@@ -22,6 +22,7 @@ TrainSpec FullTrainSpec() {
                     Schedule::kConstant};
   spec.steps = 12'345'678'901;
   spec.batch_size = 8;
+  spec.clean_batch_size = 16;
   spec.micro_batch_size = 4;
   spec.seed = -7;
   spec.freeze_logit_scale = true;

@@ -63,11 +63,12 @@ TEST_F(TrainInputsTest, DpoTrainsOnPairsAndRegularisesOnCleanPictures) {
   EXPECT_EQ(data->pairs[1].image, 2);
   EXPECT_EQ(data->pairs[1].preferred, 0);
   EXPECT_EQ(data->pairs[1].rejected, 1);
-  // The clean twin of the first pair, and the clean example.
-  EXPECT_THAT(data->clean_images, ElementsAre(1, 3));
+  EXPECT_EQ(data->pairs[0].clean_image, 1);
+  EXPECT_EQ(data->pairs[1].clean_image, -1);
+  EXPECT_THAT(data->clean_images, ElementsAre(3));
   EXPECT_THAT(data->candidates, ElementsAre(0, 1, 2));
   EXPECT_THAT(data->captions, IsEmpty());
-  EXPECT_THAT(ImagesOf(*data), ElementsAre(1, 3, 0, 2));
+  EXPECT_THAT(ImagesOf(*data), ElementsAre(3, 0, 1, 2));
 }
 
 TEST_F(TrainInputsTest, WithoutKlNeitherCandidatesNorCleanPicturesAreUsed) {
@@ -75,6 +76,7 @@ TEST_F(TrainInputsTest, WithoutKlNeitherCandidatesNorCleanPicturesAreUsed) {
   const auto data = Data();
   ASSERT_TRUE(data.ok()) << data.status();
   EXPECT_THAT(data->clean_images, IsEmpty());
+  EXPECT_EQ(data->pairs[0].clean_image, -1);
   EXPECT_THAT(data->candidates, IsEmpty());
   EXPECT_THAT(data->texts, SizeIs(2));
 }
@@ -90,11 +92,19 @@ TEST_F(TrainInputsTest, InfoNceTrainsOnCaptionsWithTheirAttributes) {
   EXPECT_THAT(data->pairs, IsEmpty());
 }
 
+TEST_F(TrainInputsTest, TwinsOfPairsThatAreNotTrainedOnAreCleanPictures) {
+  spec_.mutable_infonce()->set_kl_weight(1);
+  const auto data = Data();
+  ASSERT_TRUE(data.ok()) << data.status();
+  EXPECT_THAT(data->clean_images, ElementsAre(1, 3));
+}
+
 TEST_F(TrainInputsTest, KtoUsesCleanPicturesWithoutAKlWeight) {
   spec_.mutable_kto()->set_kl_weight(0);
   const auto data = Data();
   ASSERT_TRUE(data.ok()) << data.status();
-  EXPECT_THAT(data->clean_images, ElementsAre(1, 3));
+  EXPECT_THAT(data->clean_images, ElementsAre(3));
+  EXPECT_EQ(data->pairs[0].clean_image, 1);
   EXPECT_THAT(data->candidates, SizeIs(3));
 }
 
@@ -152,6 +162,8 @@ TEST_F(TrainInputsTest, SpecBecomesTheTrainersConfig) {
   spec_.mutable_optimizer()->set_warmup_ratio(0.1);
   spec_.set_steps(7);
   spec_.set_batch_size(5);
+  EXPECT_EQ(ToTrainConfig(spec_).clean_batch_size, std::nullopt);
+  spec_.set_clean_batch_size(6);
   spec_.set_micro_batch_size(2);
   spec_.set_seed(9);
   spec_.set_freeze_logit_scale(true);
@@ -168,6 +180,7 @@ TEST_F(TrainInputsTest, SpecBecomesTheTrainersConfig) {
   EXPECT_EQ(config.schedule.warmup_ratio, 0.1);
   EXPECT_EQ(config.steps, 7);
   EXPECT_EQ(config.batch_size, 5);
+  EXPECT_EQ(config.clean_batch_size, 6);
   EXPECT_EQ(config.micro_batch_size, 2);
   EXPECT_EQ(config.seed, 9u);
   EXPECT_TRUE(config.freeze_logit_scale);

@@ -70,6 +70,10 @@ struct PairRun {
   std::string name;
   TrainConfig (*config)();
   double kl_weight;
+  // Of the optimizer. A tiny one makes a step of the full length out of a
+  // gradient that is nothing but rounding, and the loss of IPO, a square,
+  // shows it.
+  double epsilon = 1e-8;
 };
 
 class EquivalentPairRun
@@ -79,18 +83,21 @@ TEST_P(EquivalentPairRun, HasTheSameCurve) {
   const auto& [run, variant] = GetParam();
   TrainConfig config = run.config();
   config.kl_weight = run.kl_weight;
-  RandomRun plain(config, {.texts_beside = 0});
+  config.optimizer.epsilon = run.epsilon;
+  const TaskSize size = {.twins = 5, .texts_beside = 0};
+  config.clean_batch_size = 3;
+  RandomRun plain(config, size);
   variant.change(config);
-  RandomRun changed(config, {.texts_beside = 0});
+  RandomRun changed(config, size);
   const auto curve = plain.Steps(kSteps);
   ExpectSameCurve(curve, changed.Steps(kSteps));
-  EXPECT_GT(std::abs(curve.back().loss - curve.front().loss), 0.05);
+  EXPECT_GT(std::abs(curve.back().loss - curve.front().loss), 0.01);
 }
 
 INSTANTIATE_TEST_SUITE_P(
     Ways, EquivalentPairRun,
     testing::Combine(
-        testing::Values(PairRun{"Ipo", IpoConfig, 0.5},
+        testing::Values(PairRun{"Ipo", IpoConfig, 0.5, 1e-2},
                         PairRun{"Kto", KtoConfig, 0.5},
                         PairRun{"KtoWithoutKl", KtoConfig, 0},
                         PairRun{"Ce", CeConfig, 0.5},

@@ -69,6 +69,9 @@ TrainingData RandomData(const ClipConfig& clip, const TaskSize& size) {
   for (int clean = 0; clean < size.clean; ++clean) {
     data.clean_images.push_back(image++);
   }
+  for (int pair = 0; size.twins > 0 && pair < size.pairs; pair += 2) {
+    data.pairs[pair].clean_image = image + pair / 2 % size.twins;
+  }
   return data;
 }
 

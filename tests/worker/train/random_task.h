@@ -28,6 +28,8 @@ struct TaskSize {
   int pairs = 24;
   int captions = 24;
   int clean = 10;
+  // Every other pair has one of so many clean twins.
+  int twins = 0;
   int texts = 9;
   // Texts that pairs name but that are no candidates.
   int texts_beside = 1;

@@ -25,7 +25,7 @@ struct Case {
 };
 
 // Every text is a candidate, as KTO needs it.
-constexpr TaskSize kSize = {.texts_beside = 0};
+constexpr TaskSize kSize = {.twins = 5, .texts_beside = 0};
 
 TrainConfig InfoNceWithKl() {
   TrainConfig config = InfoNceConfig();
@@ -43,6 +43,7 @@ TrainConfig MicroBatches() {
 TrainConfig KtoInMicroBatches() {
   TrainConfig config = KtoConfig();
   config.micro_batch_size = 3;
+  config.clean_batch_size = 4;
   return config;
 }
 
