@@ -1,11 +1,15 @@
 #!/usr/bin/env bash
 # Builds what the tests need and runs them; ends with ctest's closing lines.
 #
-#   tests/run.sh [--sanitize] [ctest arguments …]
+#   tests/run.sh [--sanitize] [--fuzz SECONDS] [ctest arguments …]
 #
 #   --sanitize   also everything that does not link LibTorch under
 #                AddressSanitizer + UndefinedBehaviorSanitizer and under
 #                ThreadSanitizer
+#   --fuzz SECONDS
+#                instead: each program of tests/fuzz for SECONDS under libFuzzer
+#                (clang 14), beginning with the committed corpus; what it finds
+#                is left in build/fuzz/found
 #
 # ATTUNE_CACHE_DIR (default ~/.cache/attune) keeps downloads, the Python
 # environment and, through ccache, compiler output between clean checkouts.
@@ -16,10 +20,14 @@ cd "$root"
 export ATTUNE_CACHE_DIR=${ATTUNE_CACHE_DIR:-${HOME:-/root}/.cache/attune}
 
 sanitize=0
+fuzz_seconds=0
 arguments=()
-for argument in "$@"; do
+while [ $# -gt 0 ]; do
+  argument=$1
+  shift
   case "$argument" in
     --sanitize) sanitize=1 ;;
+    --fuzz) fuzz_seconds=$1; shift ;;
     -h | --help) sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//;p}' "$0"; exit 0 ;;
     *) arguments+=("$argument") ;;
   esac
@@ -37,6 +45,25 @@ build_and_test() {
   cmake --build --preset "$preset"
   ctest --test-dir "build/$preset" --output-on-failure --parallel 2 "$@"
 }
+
+if [ "$fuzz_seconds" != 0 ]; then
+  cmake --preset fuzz >/dev/null
+  programs=$(cd tests/fuzz/corpus && ls)
+  # shellcheck disable=SC2086
+  cmake --build --preset fuzz --target $(printf 'fuzz_%s ' $programs)
+  mkdir -p build/fuzz/found
+  failed=0
+  for program in $programs; do
+    # New inputs go to a folder of their own, which the next run begins with.
+    mkdir -p "build/fuzz/corpus/$program"
+    echo "fuzz_$program for $fuzz_seconds s"
+    "build/fuzz/tests/fuzz_$program" -max_total_time="$fuzz_seconds" \
+      -timeout=20 -rss_limit_mb=2048 -print_final_stats=1 -verbosity=0 \
+      -artifact_prefix="build/fuzz/found/$program-" \
+      "build/fuzz/corpus/$program" "tests/fuzz/corpus/$program" || failed=1
+  done
+  exit $failed
+fi
 
 if [ "$sanitize" = 1 ]; then
   export ASAN_OPTIONS=detect_leaks=1:abort_on_error=1

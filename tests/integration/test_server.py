@@ -128,6 +128,7 @@ def test_metric_names_are_the_documented_ones(attune, tmp_path):
       "attune_inference_queue_depth", "attune_inference_rejected_total",
       "attune_text_cache_lookups_total", "attune_model_loaded_info",
       "attune_sqlite_transaction_seconds", "attune_sqlite_wal_bytes",
-      "attune_blob_bytes", "attune_build_info",
+      "attune_blob_bytes", "attune_disk_free_bytes",
+      "attune_disk_reserve_held", "attune_build_info",
   }
   assert 'attune_train_steps_total 3' in text
