@@ -107,6 +107,10 @@ struct Job {
   std::string lease_token_hash;  // SHA-256 of the token, "" for none
   std::string config_digest;
   std::vector<std::string> output_versions;  // NAME:N
+  std::string retry_of;  // the job that it goes on from, "" for none
+  // Of the datasets and versions that it reads, in the order of
+  // core::ReadInputDigests.
+  std::vector<std::string> input_digests;
 };
 
 struct MetricRow {

@@ -58,7 +58,8 @@ class JobStore {
   virtual ~JobStore() = default;
   // Sets job.sequence.
   virtual absl::Status Insert(Job& job) = 0;
-  // NOT_FOUND. Overwrites everything but id, sequence, spec and create_time.
+  // NOT_FOUND. Overwrites everything but id, sequence, spec, create_time,
+  // retry_of and input_digests.
   virtual absl::Status Update(const Job& job) = 0;
   virtual absl::StatusOr<Job> Get(absl::string_view id) const = 0;
   // Training and evaluation jobs, newest first, with a sequence below
@@ -86,6 +87,10 @@ class JobStore {
   // Removes rows after a step: what a resumed attempt will do again.
   virtual absl::Status DeleteMetricsAfter(absl::string_view job_id,
                                           int64_t step) = 0;
+  // Gives a job without rows those of another up to a step, as of attempt 0.
+  virtual absl::Status CopyMetrics(absl::string_view from_job_id,
+                                   absl::string_view to_job_id,
+                                   int64_t last_step) = 0;
   virtual absl::StatusOr<std::vector<MetricRow>> ListMetrics(
       absl::string_view job_id, int64_t after_step, int limit) const = 0;
 

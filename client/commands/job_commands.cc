@@ -102,7 +102,8 @@ absl::Status Show(CommandContext& context, const std::string& id) {
                    {"Created", FormatTime(job.create_time())},
                    {"Started", FormatTime(job.start_time())},
                    {"Ended", FormatTime(job.end_time())},
-                   {"Made", absl::StrJoin(job.output_versions(), ", ")}};
+                   {"Made", absl::StrJoin(job.output_versions(), ", ")},
+                   {"Retry of", job.retry_of()}};
   if (job.has_train()) {
     AddSpec(job.train(), &fields);
   } else {
@@ -114,12 +115,9 @@ absl::Status Show(CommandContext& context, const std::string& id) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<ExitCode> Submit(CommandContext& context,
-                                const JobOptions& options, bool watch) {
-  v1::CreateJobRequest request;
-  ATTUNE_ASSIGN_OR_RETURN(*request.mutable_train(), ToTrainSpec(options));
-  ATTUNE_ASSIGN_OR_RETURN(const v1::Job job,
-                          context.client().CreateJob(request));
+// A job that was just made: its id, or its progress until it ends.
+absl::StatusOr<ExitCode> ReportNew(CommandContext& context, const v1::Job& job,
+                                   bool watch) {
   if (watch) return WatchAndReport(context, job.id());
   if (context.json()) {
     context.PrintJson(job);
@@ -129,16 +127,59 @@ absl::StatusOr<ExitCode> Submit(CommandContext& context,
   return kExitDone;
 }
 
-absl::Status Cancel(CommandContext& context, const std::string& id) {
-  v1::CancelJobRequest request;
+absl::StatusOr<ExitCode> Submit(CommandContext& context,
+                                const JobOptions& options, bool watch) {
+  v1::CreateJobRequest request;
+  ATTUNE_ASSIGN_OR_RETURN(*request.mutable_train(), ToTrainSpec(options));
+  ATTUNE_ASSIGN_OR_RETURN(const v1::Job job,
+                          context.client().CreateJob(request));
+  return ReportNew(context, job, watch);
+}
+
+// A call that moves a job: prints its new state.
+template <typename Request>
+absl::Status Move(
+    CommandContext& context, const std::string& id,
+    absl::StatusOr<v1::Job> (AttuneClient::*move)(Request request)) {
+  Request request;
   request.set_id(id);
   ATTUNE_ASSIGN_OR_RETURN(const v1::Job job,
-                          context.client().CancelJob(request));
+                          (context.client().*move)(std::move(request)));
   if (context.json()) {
     context.PrintJson(job);
   } else {
     context.out() << job.id() << ' ' << StateName(job) << '\n';
   }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<ExitCode> Retry(CommandContext& context, const std::string& id,
+                               bool watch) {
+  v1::RetryJobRequest request;
+  request.set_id(id);
+  ATTUNE_ASSIGN_OR_RETURN(const v1::Job job,
+                          context.client().RetryJob(request));
+  return ReportNew(context, job, watch);
+}
+
+absl::Status Events(CommandContext& context, const std::string& id) {
+  v1::ListEventsRequest request;
+  request.set_job_id(id);
+  Table table({"WHEN", "ATTEMPT", "WHAT"});
+  ATTUNE_RETURN_IF_ERROR(ForEachPage(
+      request,
+      [&](const auto& page) { return context.client().ListEvents(page); },
+      [&](const v1::ListEventsResponse& page) {
+        for (const v1::JobEvent& event : page.events()) {
+          if (context.json()) {
+            context.PrintJson(event);
+          } else {
+            table.AddRow({FormatTime(event.time()),
+                          absl::StrCat(event.attempt()), event.message()});
+          }
+        }
+      }));
+  if (!context.json()) table.Print(context.out());
   return absl::OkStatus();
 }
 
@@ -169,6 +210,21 @@ CLI::App* AddIdCommand(CLI::App& job, const char* name, const char* help,
   return command;
 }
 
+// A command that calls `move` on the job.
+template <typename Request>
+void AddMoveCommand(CLI::App& job, const char* name, const char* help,
+                    absl::StatusOr<v1::Job> (AttuneClient::*move)(Request),
+                    const std::shared_ptr<std::string>& id,
+                    CommandContext& context) {
+  CLI::App* command = AddIdCommand(job, name, help, *id);
+  command->footer(
+      absl::StrCat("Example:\n  attune job ", name, " job-4be1c09a77d2"));
+  command->callback([move, id, &context] {
+    context.SetAction(
+        [move, id, &context] { return Move(context, *id, move); });
+  });
+}
+
 }  // namespace
 
 void AddJobCommand(CLI::App& app, CommandContext& context) {
@@ -179,7 +235,8 @@ void AddJobCommand(CLI::App& app, CommandContext& context) {
     bool csv = false;
   };
   auto state = std::make_shared<State>();
-  CLI::App* job = app.add_subcommand("job", "Train, watch and cancel");
+  CLI::App* job =
+      app.add_subcommand("job", "Train, watch, pause, cancel and retry");
   job->require_subcommand(1);
 
   CLI::App* submit =
@@ -233,11 +290,33 @@ Options without a value take the published one of the objective, in brackets.)")
         [state, &context] { return Metrics(context, state->id, state->csv); });
   });
 
-  CLI::App* cancel =
-      AddIdCommand(*job, "cancel", "Stop a job; a checkpoint stays", state->id);
-  cancel->footer("Example:\n  attune job cancel job-4be1c09a77d2");
-  cancel->callback([state, &context] {
-    context.SetAction([state, &context] { return Cancel(context, state->id); });
+  CLI::App* events = AddIdCommand(
+      *job, "events", "What happened to a job, when and why", state->id);
+  events->footer("Example:\n  attune job events job-4be1c09a77d2");
+  events->callback([state, &context] {
+    context.SetAction([state, &context] { return Events(context, state->id); });
+  });
+
+  const std::shared_ptr<std::string> id(state, &state->id);
+  AddMoveCommand(*job, "pause",
+                 "Stop a job after storing a checkpoint, to be resumed",
+                 &AttuneClient::PauseJob, id, context);
+  AddMoveCommand(*job, "resume",
+                 "Queue a paused job; it goes on from its last checkpoint",
+                 &AttuneClient::ResumeJob, id, context);
+  AddMoveCommand(*job, "cancel", "Stop a job for good; a checkpoint stays",
+                 &AttuneClient::CancelJob, id, context);
+
+  CLI::App* retry = AddIdCommand(
+      *job, "retry",
+      "Start a new job from the last checkpoint of a failed or cancelled one "
+      "and print its id",
+      state->id);
+  retry->add_flag("--watch", state->watch, "Show the progress until it ends");
+  retry->footer("Example:\n  attune job retry job-4be1c09a77d2 --watch");
+  retry->callback([state, &context] {
+    context.SetActionWithCode(
+        [state, &context] { return Retry(context, state->id, state->watch); });
   });
 }
 

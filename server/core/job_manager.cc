@@ -2,21 +2,19 @@
 
 #include <utility>
 
-#include "absl/strings/str_cat.h"
 #include "common/error.h"
 #include "common/ids.h"
 #include "common/status_macros.h"
 #include "server/core/dataset_checks.h"
 #include "server/core/job_digest.h"
+#include "server/core/job_inputs.h"
 #include "server/core/job_moves.h"
-#include "server/core/job_state.h"
 #include "server/core/selector.h"
 
 namespace attune::core {
 
 using storage::Dataset;
 using storage::Job;
-using storage::JobState;
 using storage::StateTransaction;
 using storage::Version;
 
@@ -112,6 +110,7 @@ absl::StatusOr<Job> JobManager::CreateOnce(
   Job job;
   job.id = NewId("job");
   job.config_digest = ConfigDigest(spec, inputs);
+  job.input_digests = inputs;
   job.spec = std::move(spec);
   ATTUNE_RETURN_IF_ERROR(
       state_.Write([&](StateTransaction& transaction) -> absl::Status {
@@ -120,7 +119,7 @@ absl::StatusOr<Job> JobManager::CreateOnce(
             const std::string id,
             ApplyOnce(
                 transaction, key, now, [&]() -> absl::StatusOr<std::string> {
-                  ATTUNE_RETURN_IF_ERROR(CheckInputs(transaction, job.spec));
+                  ATTUNE_RETURN_IF_ERROR(CheckInputs(transaction, job));
                   ATTUNE_RETURN_IF_ERROR(InsertQueued(transaction, job, now));
                   return job.id;
                 }));
@@ -129,76 +128,6 @@ absl::StatusOr<Job> JobManager::CreateOnce(
       }));
   signals_.Queued(job.id);
   return job;
-}
-
-absl::Status JobManager::CheckInputs(StateTransaction& transaction,
-                                     const storage::JobSpec& spec) {
-  if (const auto* train = std::get_if<storage::TrainSpec>(&spec)) {
-    ATTUNE_RETURN_IF_ERROR(
-        GetSealedDataset(transaction, train->dataset).status());
-    if (!train->eval_dataset.empty()) {
-      ATTUNE_RETURN_IF_ERROR(
-          GetSealedDataset(transaction, train->eval_dataset).status());
-    }
-    return ResolveSelector(transaction, "train.base", train->base).status();
-  }
-  const auto& evaluate = std::get<storage::EvaluateSpec>(spec);
-  ATTUNE_RETURN_IF_ERROR(
-      GetSealedDataset(transaction, evaluate.dataset).status());
-  if (!evaluate.against.empty()) {
-    ATTUNE_RETURN_IF_ERROR(
-        ResolveSelector(transaction, "evaluate.against", evaluate.against)
-            .status());
-  }
-  return ResolveSelector(transaction, "evaluate.model", evaluate.model)
-      .status();
-}
-
-absl::StatusOr<Job> JobManager::Cancel(absl::string_view id,
-                                       const RequestKey& key) {
-  std::optional<Job> job;
-  std::vector<JobMove> moves;
-  ATTUNE_RETURN_IF_ERROR(state_.Write([&](StateTransaction& transaction)
-                                          -> absl::Status {
-    const absl::Time now = clock_.WallNow();
-    ATTUNE_RETURN_IF_ERROR(
-        ApplyOnce(transaction, key, now, [&]() -> absl::StatusOr<std::string> {
-          ATTUNE_ASSIGN_OR_RETURN(Job found, Find(transaction, id));
-          ATTUNE_RETURN_IF_ERROR(CancelIn(transaction, found, now, moves));
-          return found.id;
-        }).status());
-    ATTUNE_ASSIGN_OR_RETURN(job, Find(transaction, id));
-    return Describe(transaction, *job);
-  }));
-  if (job->state == JobState::kCancelling) {
-    leases_.SetWish(job->id, Wish::kCancel);
-  }
-  signals_.Moved(moves);
-  return *std::move(job);
-}
-
-absl::Status JobManager::CancelIn(StateTransaction& transaction, Job& job,
-                                  absl::Time now, std::vector<JobMove>& moves) {
-  switch (job.state) {
-    case JobState::kQueued:
-    case JobState::kBackoff:
-    case JobState::kPaused:
-      return MoveJob(transaction, job, JobState::kCancelled, "Cancelled",
-                     "cancelled", now, moves);
-    case JobState::kRunning:
-    case JobState::kPausing:
-      return MoveJob(transaction, job, JobState::kCancelling, "Asked to cancel",
-                     "the worker is asked to stop", now, moves);
-    case JobState::kCancelling:
-    case JobState::kCancelled:
-      return absl::OkStatus();
-    case JobState::kSucceeded:
-    case JobState::kFailed:
-      break;
-  }
-  return Error(absl::StatusCode::kFailedPrecondition, "JOB_ENDED",
-               absl::StrCat("job '", job.id, "' has ended: it ",
-                            JobStateName(job.state)));
 }
 
 }  // namespace attune::core

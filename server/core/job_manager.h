@@ -7,9 +7,11 @@
 #include <string>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "common/clock.h"
 #include "server/core/idempotency.h"
@@ -75,6 +77,24 @@ class JobManager {
   absl::StatusOr<storage::Job> Cancel(absl::string_view id,
                                       const RequestKey& key);
 
+  // Pauses a job that waits, and asks the worker of a running one to store a
+  // checkpoint and stop. OK for a paused or pausing job; FAILED_PRECONDITION,
+  // reason JOB_ENDED or JOB_CANCELLING.
+  absl::StatusOr<storage::Job> Pause(absl::string_view id,
+                                     const RequestKey& key);
+
+  // Queues a paused job. OK for one that is queued, running or in back-off;
+  // FAILED_PRECONDITION, reason JOB_ENDED, JOB_CANCELLING or JOB_PAUSING.
+  absl::StatusOr<storage::Job> Resume(absl::string_view id,
+                                      const RequestKey& key);
+
+  // Queues a new job with the spec of one that failed or was cancelled; it has
+  // that job's last checkpoints, and metric rows up to the newest of them.
+  // FAILED_PRECONDITION, reason JOB_NOT_ENDED, JOB_SUCCEEDED or INPUT_CHANGED;
+  // NOT_FOUND for the job, and for an input that is gone.
+  absl::StatusOr<storage::Job> Retry(absl::string_view id,
+                                     const RequestKey& key);
+
   // What a watcher who stands at `position` has not seen. NOT_FOUND.
   absl::StatusOr<JobUpdate> Update(absl::string_view id,
                                    WatchPosition position) const;
@@ -105,12 +125,12 @@ class JobManager {
   // The job that an earlier call with this key has made, if any.
   absl::StatusOr<std::optional<storage::Job>> FindEarlier(
       const RequestKey& key) const;
-  // Whether what a checked spec reads is still there.
-  static absl::Status CheckInputs(storage::StateTransaction& transaction,
-                                  const storage::JobSpec& spec);
-  static absl::Status CancelIn(storage::StateTransaction& transaction,
-                               storage::Job& job, absl::Time now,
-                               std::vector<JobMove>& moves);
+  // A move that a user asked for: `move` changes the job, once a key.
+  absl::StatusOr<storage::Job> MoveOnce(
+      absl::string_view id, const RequestKey& key,
+      absl::FunctionRef<absl::Status(storage::StateTransaction&, storage::Job&,
+                                     absl::Time, std::vector<JobMove>&)>
+          move);
   // A job that is no validation.
   static absl::StatusOr<storage::Job> Find(
       storage::StateTransaction& transaction, absl::string_view id);

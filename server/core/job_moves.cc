@@ -32,13 +32,13 @@ absl::Status AbandonValidation(storage::StateTransaction& transaction,
 }  // namespace
 
 absl::Status InsertQueued(storage::StateTransaction& transaction, Job& job,
-                          absl::Time now) {
+                          absl::Time now, absl::string_view event) {
   job.state = JobState::kQueued;
   job.create_time = now;
   ATTUNE_RETURN_IF_ERROR(transaction.jobs().Insert(job));
   return transaction.jobs().AddEvent(
       job.id,
-      {.time = now, .attempt = job.attempt, .message = "Created and queued"});
+      {.time = now, .attempt = job.attempt, .message = std::string(event)});
 }
 
 absl::Status MoveJob(storage::StateTransaction& transaction, Job& job,
@@ -73,12 +73,15 @@ absl::Status ReleaseJob(storage::StateTransaction& transaction, Job& job,
                         absl::string_view message, absl::Time now,
                         std::vector<JobMove>& moves) {
   if (job.state == JobState::kCancelling) {
-    return MoveJob(transaction, job, JobState::kCancelled, "Cancelled",
-                   "cancelled", now, moves);
+    return MoveJob(transaction, job, JobState::kCancelled,
+                   absl::StrCat("Cancelled: ", message), "cancelled", now,
+                   moves);
   }
   if (job.state == JobState::kPausing) {
-    return MoveJob(transaction, job, JobState::kPaused, "Paused", "paused", now,
-                   moves);
+    // Whatever ended the attempt is met again by the next one.
+    return MoveJob(transaction, job, JobState::kPaused,
+                   absl::StrCat("Paused: ", message), "waits to be resumed",
+                   now, moves);
   }
   if (end == AttemptEnd::kHandBack) {
     return MoveJob(transaction, job, JobState::kQueued,

@@ -14,7 +14,8 @@ namespace attune::core {
 
 // Puts a new job into the queue, with its first event, and sets its sequence.
 absl::Status InsertQueued(storage::StateTransaction& transaction,
-                          storage::Job& job, absl::Time now);
+                          storage::Job& job, absl::Time now,
+                          absl::string_view event = "Created and queued");
 
 // Moves `job` to `state` and stores it, with `event` as its event and
 // `status_message` in the job. Sets what the state implies: times, and no

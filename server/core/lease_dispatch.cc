@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/digest.h"
 #include "common/status_macros.h"
+#include "server/core/job_inputs.h"
 #include "server/core/lease_manager.h"
 
 namespace attune::core {
@@ -15,6 +16,17 @@ namespace attune::core {
 using storage::Job;
 using storage::JobState;
 using storage::StateTransaction;
+
+namespace {
+
+// Why no worker can do a task; "" when it can be read, or later perhaps.
+absl::string_view HopelessReason(const absl::Status& status) {
+  if (absl::IsNotFound(status)) return "INPUT_MISSING";
+  if (absl::IsFailedPrecondition(status)) return "INPUT_CHANGED";
+  return "";
+}
+
+}  // namespace
 
 void LeaseManager::Wake() {
   {
@@ -99,7 +111,9 @@ absl::StatusOr<std::optional<LeasedTask>> LeaseManager::LeaseOldest(
           const std::string token = NewLeaseToken(job->id, job->attempt);
           job->worker_id = std::string(worker_id);
           job->lease_token_hash = Sha256Hex(token);
+          const absl::Status inputs = CheckInputs(transaction, *job);
           absl::StatusOr<LeasedTask> task = ReadTask(transaction, *job);
+          if (!inputs.ok()) task = inputs;
           // What an attempt did after its last checkpoint is done again.
           job->step = task.ok() && task->checkpoint.has_value()
                           ? task->checkpoint->step
@@ -111,12 +125,13 @@ absl::StatusOr<std::optional<LeasedTask>> LeaseManager::LeaseOldest(
                       absl::StrCat("Attempt ", job->attempt,
                                    " begins on worker ", worker_id),
                       "", now, moves));
-          if (absl::IsNotFound(task.status())) {
+          if (const absl::string_view reason = HopelessReason(task.status());
+              !reason.empty()) {
             // It would block the queue for ever.
-            ATTUNE_RETURN_IF_ERROR(ReleaseJob(
-                transaction, *job, AttemptEnd::kPermanent, options_,
-                absl::StrCat("INPUT_MISSING: ", task.status().message()), now,
-                moves));
+            ATTUNE_RETURN_IF_ERROR(
+                ReleaseJob(transaction, *job, AttemptEnd::kPermanent, options_,
+                           absl::StrCat(reason, ": ", task.status().message()),
+                           now, moves));
             continue;
           }
           ATTUNE_RETURN_IF_ERROR(task.status());

@@ -128,6 +128,7 @@ v1::Job ToProto(const storage::Job& job) {
   proto.mutable_output_versions()->Add(job.output_versions.begin(),
                                        job.output_versions.end());
   proto.set_config_digest(job.config_digest);
+  proto.set_retry_of(job.retry_of);
   return proto;
 }
 

@@ -40,6 +40,26 @@ absl::StatusOr<storage::Job> Create(core::JobManager& jobs,
   return InvalidField("spec", "must be one of train and evaluate");
 }
 
+// A call that names a job and gives it as it is then.
+template <typename Request>
+grpc::ServerUnaryReactor* RunMove(
+    const CallEnvironment& environment, absl::string_view method,
+    grpc::CallbackServerContext* context, const Request* request,
+    v1::Job* response, core::JobManager& jobs,
+    absl::StatusOr<storage::Job> (core::JobManager::*move)(
+        absl::string_view id, const core::RequestKey& key)) {
+  return RunUnary<Request, v1::Job>(
+      environment, {kService, method}, context, request, response,
+      [&jobs, move](const Request& request, v1::Job* response) -> absl::Status {
+        ATTUNE_ASSIGN_OR_RETURN(
+            const storage::Job job,
+            (jobs.*move)(request.id(),
+                         MakeRequestKey(request, request.request_id())));
+        *response = ToProto(job);
+        return absl::OkStatus();
+      });
+}
+
 }  // namespace
 
 grpc::ServerUnaryReactor* JobService::CreateJob(
@@ -104,17 +124,29 @@ grpc::ServerUnaryReactor* JobService::ListJobs(
 grpc::ServerUnaryReactor* JobService::CancelJob(
     grpc::CallbackServerContext* context, const v1::CancelJobRequest* request,
     v1::Job* response) {
-  return RunUnary<v1::CancelJobRequest, v1::Job>(
-      environment_, {kService, "CancelJob"}, context, request, response,
-      [this](const v1::CancelJobRequest& request,
-             v1::Job* response) -> absl::Status {
-        ATTUNE_ASSIGN_OR_RETURN(
-            const storage::Job job,
-            jobs_.Cancel(request.id(),
-                         MakeRequestKey(request, request.request_id())));
-        *response = ToProto(job);
-        return absl::OkStatus();
-      });
+  return RunMove(environment_, "CancelJob", context, request, response, jobs_,
+                 &core::JobManager::Cancel);
+}
+
+grpc::ServerUnaryReactor* JobService::PauseJob(
+    grpc::CallbackServerContext* context, const v1::PauseJobRequest* request,
+    v1::Job* response) {
+  return RunMove(environment_, "PauseJob", context, request, response, jobs_,
+                 &core::JobManager::Pause);
+}
+
+grpc::ServerUnaryReactor* JobService::ResumeJob(
+    grpc::CallbackServerContext* context, const v1::ResumeJobRequest* request,
+    v1::Job* response) {
+  return RunMove(environment_, "ResumeJob", context, request, response, jobs_,
+                 &core::JobManager::Resume);
+}
+
+grpc::ServerUnaryReactor* JobService::RetryJob(
+    grpc::CallbackServerContext* context, const v1::RetryJobRequest* request,
+    v1::Job* response) {
+  return RunMove(environment_, "RetryJob", context, request, response, jobs_,
+                 &core::JobManager::Retry);
 }
 
 grpc::ServerWriteReactor<v1::WatchJobResponse>* JobService::WatchJob(

@@ -97,6 +97,20 @@ absl::Status SqliteJobStore::DeleteMetricsAfter(absl::string_view job_id,
                  job, step);
 }
 
+absl::Status SqliteJobStore::CopyMetrics(absl::string_view from_job_id,
+                                         absl::string_view to_job_id,
+                                         int64_t last_step) {
+  ATTUNE_ASSIGN_OR_RETURN(const int64_t from, FindSequence(from_job_id));
+  ATTUNE_ASSIGN_OR_RETURN(const int64_t to, FindSequence(to_job_id));
+  return Execute(connection_,
+                 "INSERT INTO metrics SELECT ?, step, 0, time, epoch, loss,"
+                 " objective_loss, kl, preferred_log_ratio,"
+                 " rejected_log_ratio, margin, pair_accuracy, logit_scale,"
+                 " learning_rate, gradient_norm, examples_per_second"
+                 " FROM metrics WHERE job = ? AND step <= ?",
+                 to, from, last_step);
+}
+
 absl::StatusOr<std::vector<MetricRow>> SqliteJobStore::ListMetrics(
     absl::string_view job_id, int64_t after_step, int limit) const {
   ATTUNE_ASSIGN_OR_RETURN(const int64_t job, FindSequence(job_id));

@@ -18,7 +18,7 @@ constexpr absl::string_view kSelectJob =
     "SELECT sequence, id, spec, state, create_time, start_time, end_time,"
     " attempt, failure_count, backoff_until, status_message, step,"
     " total_steps, worker_id, lease_token_hash, config_digest,"
-    " output_versions FROM jobs";
+    " output_versions, retry_of, input_digests FROM jobs";
 
 Job ReadJob(Row& row) {
   Job job;
@@ -39,6 +39,8 @@ Job ReadJob(Row& row) {
   job.lease_token_hash = row.Text();
   job.config_digest = row.Text();
   job.output_versions = FromJson<std::vector<std::string>>(row.Text());
+  job.retry_of = row.Text();
+  job.input_digests = FromJson<std::vector<std::string>>(row.Text());
   return job;
 }
 
@@ -88,14 +90,14 @@ absl::Status SqliteJobStore::Insert(Job& job) {
       "INSERT INTO jobs (id, kind, spec, state, create_time, start_time,"
       " end_time, attempt, failure_count, backoff_until, status_message,"
       " step, total_steps, worker_id, lease_token_hash, config_digest,"
-      " output_versions)"
-      " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+      " output_versions, retry_of, input_digests)"
+      " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
       " RETURNING sequence",
       job.id, KindOf(job.spec), ToJson(job.spec), job.state, job.create_time,
       job.start_time, job.end_time, job.attempt, job.failure_count,
       job.backoff_until, job.status_message, job.step, job.total_steps,
       job.worker_id, job.lease_token_hash, job.config_digest,
-      ToJson(job.output_versions));
+      ToJson(job.output_versions), job.retry_of, ToJson(job.input_digests));
   if (!sequence.ok()) {
     return AlreadyExistsAs(std::move(sequence).status(), "job", job.id);
   }

@@ -38,6 +38,9 @@ class SqliteJobStore : public JobStore {
                           absl::Span<const MetricRow> rows) override;
   absl::Status DeleteMetricsAfter(absl::string_view job_id,
                                   int64_t step) override;
+  absl::Status CopyMetrics(absl::string_view from_job_id,
+                           absl::string_view to_job_id,
+                           int64_t last_step) override;
   absl::StatusOr<std::vector<MetricRow>> ListMetrics(absl::string_view job_id,
                                                      int64_t after_step,
                                                      int limit) const override;

@@ -17,6 +17,7 @@
   }
 ATTUNE_SCRIPT(attune_state_0001)
 ATTUNE_SCRIPT(attune_state_0002)
+ATTUNE_SCRIPT(attune_state_0003)
 ATTUNE_SCRIPT(attune_blobs_0001)
 #undef ATTUNE_SCRIPT
 
@@ -126,10 +127,10 @@ absl::Status CheckVersion(Connection& connection, const Schema& schema) {
 }
 
 const Schema& StateSchema() {
-  static const Schema& schema =
-      *new Schema{0x4174534c,
-                  {attune_state_0001(), attune_state_0002()},
-                  /*quick_check=*/""};
+  static const Schema& schema = *new Schema{
+      0x4174534c,
+      {attune_state_0001(), attune_state_0002(), attune_state_0003()},
+      /*quick_check=*/""};
   return schema;
 }
 

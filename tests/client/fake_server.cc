@@ -217,6 +217,43 @@ class FakeServer::Jobs : public v1::JobService::Service {
     return Status::OK;
   }
 
+  Status PauseJob(ServerContext*, const v1::PauseJobRequest*,
+                  v1::Job* response) override {
+    FAKE_BEGIN(fake_);
+    fake_.job.set_state(v1::JOB_STATE_PAUSED);
+    *response = fake_.job;
+    return Status::OK;
+  }
+
+  Status ResumeJob(ServerContext*, const v1::ResumeJobRequest*,
+                   v1::Job* response) override {
+    FAKE_BEGIN(fake_);
+    fake_.job.set_state(v1::JOB_STATE_QUEUED);
+    *response = fake_.job;
+    return Status::OK;
+  }
+
+  Status RetryJob(ServerContext*, const v1::RetryJobRequest* request,
+                  v1::Job* response) override {
+    FAKE_BEGIN(fake_);
+    *response = fake_.job;
+    response->set_id("job-2");
+    response->set_retry_of(request->id());
+    return Status::OK;
+  }
+
+  Status ListEvents(ServerContext*, const v1::ListEventsRequest* request,
+                    v1::ListEventsResponse* response) override {
+    FAKE_BEGIN(fake_);
+    // One event a page.
+    const auto at = static_cast<size_t>(request->page_token().size());
+    if (at < fake_.events.size()) *response->add_events() = fake_.events[at];
+    if (at + 1 < fake_.events.size()) {
+      response->set_next_page_token(request->page_token() + "x");
+    }
+    return Status::OK;
+  }
+
   Status WatchJob(ServerContext*, const v1::WatchJobRequest* request,
                   grpc::ServerWriter<v1::WatchJobResponse>* writer) override {
     FAKE_BEGIN(fake_);

@@ -145,6 +145,42 @@ TEST_F(JobCliTest, ListShowAndCancel) {
   EXPECT_EQ(out_.str(), "job-1 CANCELLED\n");
 }
 
+TEST_F(JobCliTest, PauseAndResumePrintTheNewState) {
+  EXPECT_EQ(Run({"job", "pause", "job-1"}), kExitDone);
+  EXPECT_EQ(out_.str(), "job-1 PAUSED\n");
+  EXPECT_EQ(Run({"job", "resume", "job-1"}), kExitDone);
+  EXPECT_EQ(out_.str(), "job-1 QUEUED\n");
+}
+
+TEST_F(JobCliTest, RetryPrintsTheNewJob) {
+  EXPECT_EQ(Run({"job", "retry", "job-1"}), kExitDone);
+  EXPECT_EQ(out_.str(), "job-2\n");
+  EXPECT_EQ(Run({"job", "retry", "job-1", "--output", "json"}), kExitDone);
+  EXPECT_THAT(out_.str(), HasSubstr("\"retry_of\":\"job-1\""));
+  WatchEndsIn(v1::JOB_STATE_SUCCEEDED);
+  EXPECT_EQ(Run({"job", "retry", "job-1", "--watch"}), kExitDone);
+  EXPECT_THAT(out_.str(), HasSubstr("made robust:1"));
+}
+
+TEST_F(JobCliTest, EventsSayWhatAndWhyOverAllPages) {
+  {
+    absl::MutexLock lock(&fake_.mutex);
+    for (const char* message : {"Created and queued", "Asked to pause"}) {
+      v1::JobEvent event;
+      event.set_number(static_cast<int64_t>(fake_.events.size()) + 1);
+      event.set_attempt(1);
+      event.set_message(message);
+      fake_.events.push_back(event);
+    }
+  }
+  EXPECT_EQ(Run({"job", "events", "job-1"}), kExitDone);
+  EXPECT_THAT(out_.str(), HasSubstr("WHEN"));
+  EXPECT_THAT(out_.str(), HasSubstr("1  Created and queued\n"));
+  EXPECT_THAT(out_.str(), HasSubstr("1  Asked to pause\n"));
+  EXPECT_EQ(Run({"job", "events", "job-1", "--output", "json"}), kExitDone);
+  EXPECT_EQ(Lines(), 2);
+}
+
 TEST_F(JobCliTest, EvaluatePrintsBothVersionsAndTheDifference) {
   WatchEndsIn(v1::JOB_STATE_SUCCEEDED);
   {

@@ -64,7 +64,9 @@ CREATE TABLE jobs (
   worker_id TEXT NOT NULL,
   lease_token_hash TEXT NOT NULL,
   config_digest TEXT NOT NULL,
-  output_versions TEXT NOT NULL  -- JSON array of NAME:N
+  output_versions TEXT NOT NULL,  -- JSON array of NAME:N
+  retry_of TEXT NOT NULL DEFAULT '',  -- jobs.id, or '' for a new job
+  input_digests TEXT NOT NULL DEFAULT '[]'  -- JSON array
 ) STRICT;
 CREATE INDEX jobs_by_state ON jobs (state, sequence);
 

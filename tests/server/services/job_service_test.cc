@@ -303,14 +303,45 @@ TEST_F(JobServiceTest, AFinishedJobCannotBeCancelledAndACancelledOneCan) {
               HasError(absl::StatusCode::kFailedPrecondition, "JOB_ENDED"));
 }
 
-TEST_F(JobServiceTest, PauseResumeAndRetryAreNotImplemented) {
-  v1::PauseJobRequest request;
-  EXPECT_EQ(Call<v1::Job>([&](auto* context, auto* response) {
-              return jobs_->PauseJob(context, request, response);
-            })
-                .status()
-                .code(),
-            absl::StatusCode::kUnimplemented);
+TEST_F(JobServiceTest, AJobIsPausedResumedCancelledAndRetriedOverTheWire) {
+  const v1::Job job = CreateDpoJob();
+  v1::PauseJobRequest pause;
+  pause.set_id(job.id());
+  const auto paused = Call<v1::Job>([&](auto* context, auto* response) {
+    return jobs_->PauseJob(context, pause, response);
+  });
+  ASSERT_THAT(paused, IsOk());
+  EXPECT_EQ(paused->state(), v1::JOB_STATE_PAUSED);
+  v1::ResumeJobRequest resume;
+  resume.set_id(job.id());
+  const auto resumed = Call<v1::Job>([&](auto* context, auto* response) {
+    return jobs_->ResumeJob(context, resume, response);
+  });
+  ASSERT_THAT(resumed, IsOk());
+  EXPECT_EQ(resumed->state(), v1::JOB_STATE_QUEUED);
+  v1::RetryJobRequest retry;
+  retry.set_id(job.id());
+  retry.set_request_id(NewUuid());
+  const auto run = [&] {
+    return Call<v1::Job>([&](auto* context, auto* response) {
+      return jobs_->RetryJob(context, retry, response);
+    });
+  };
+  EXPECT_THAT(run(),
+              HasError(absl::StatusCode::kFailedPrecondition, "JOB_NOT_ENDED"));
+  ASSERT_THAT(Cancel(job.id()), IsOk());
+  const auto retried = run();
+  ASSERT_THAT(retried, IsOk());
+  EXPECT_EQ(retried->retry_of(), job.id());
+  EXPECT_EQ(run()->id(), retried->id());
+  EXPECT_THAT(List({})->jobs(), SizeIs(2));
+}
+
+TEST_F(JobServiceTest, AnEmptyRequestIdMakesEveryCallItsOwn) {
+  const auto first = Create(DpoRequest());
+  const auto second = Create(DpoRequest());
+  ASSERT_THAT(second, IsOk());
+  EXPECT_NE(second->id(), first->id());
 }
 
 }  // namespace

@@ -69,6 +69,33 @@ class JobProgressTest : public testing::Test {
   std::unique_ptr<StateStore> store_ = OpenState();
 };
 
+TEST_F(JobProgressTest, MetricsAreCopiedUpToAStepAsOfAttemptZero) {
+  Run([&](StateTransaction& transaction) {
+    JobStore& jobs = transaction.jobs();
+    MetricRow full = Metrics(2, 3, 0.25);
+    full.epoch = 0.75;
+    full.margin = -1.5;
+    full.examples_per_second = 33.3;
+    EXPECT_THAT(jobs.PutMetrics(
+                    "job-1", {Metrics(1, 1, 0.5), full, Metrics(3, 3, 0.125)}),
+                IsOk());
+    EXPECT_THAT(jobs.CopyMetrics("job-1", "job-2", 2), IsOk());
+    const auto rows = jobs.ListMetrics("job-2", 0, 10);
+    ASSERT_THAT(rows, IsOk());
+    ASSERT_EQ(rows->size(), 2);
+    EXPECT_EQ((*rows)[0].step, 1);
+    EXPECT_EQ((*rows)[1].step, 2);
+    EXPECT_EQ((*rows)[1].attempt, 0);
+    EXPECT_EQ((*rows)[1].time, full.time);
+    EXPECT_EQ((*rows)[1].epoch, 0.75);
+    EXPECT_EQ((*rows)[1].loss, 0.25);
+    EXPECT_EQ((*rows)[1].kl, std::nullopt);
+    EXPECT_EQ((*rows)[1].margin, -1.5);
+    EXPECT_EQ((*rows)[1].examples_per_second, 33.3);
+    EXPECT_EQ(jobs.ListMetrics("job-1", 0, 10)->size(), 3);
+  });
+}
+
 TEST_F(JobProgressTest, EveryMetricComesBack) {
   MetricRow full = Metrics(5, 2, 0.1);
   full.time = absl::FromUnixNanos(123'456'789);

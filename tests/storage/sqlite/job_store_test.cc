@@ -95,6 +95,8 @@ TEST_F(JobStoreTest, EverySpecComesBack) {
 
 TEST_F(JobStoreTest, EveryFieldComesBackAfterInsertAndUpdate) {
   Job job = NewJob("job-1", ValidateSpec{"pets"});
+  job.retry_of = "job-0";
+  job.input_digests = {"d1", "d2"};
   const auto expect_equal = [](const Job& a, const Job& b) {
     EXPECT_EQ(a.sequence, b.sequence);
     EXPECT_EQ(a.state, b.state);
@@ -111,6 +113,8 @@ TEST_F(JobStoreTest, EveryFieldComesBackAfterInsertAndUpdate) {
     EXPECT_EQ(a.lease_token_hash, b.lease_token_hash);
     EXPECT_EQ(a.config_digest, b.config_digest);
     EXPECT_EQ(a.output_versions, b.output_versions);
+    EXPECT_EQ(a.retry_of, b.retry_of);
+    EXPECT_EQ(a.input_digests, b.input_digests);
   };
   Run([&](JobStore& jobs) {
     EXPECT_THAT(jobs.Insert(job), IsOk());
@@ -166,6 +170,7 @@ TEST_F(JobStoreTest, AnUnknownIdIsNotFoundByEveryFunction) {
     EXPECT_THAT(jobs.Update(NewJob("no", ValidateSpec())), not_found);
     EXPECT_THAT(jobs.PutMetrics("no", {}), not_found);
     EXPECT_THAT(jobs.DeleteMetricsAfter("no", 0), not_found);
+    EXPECT_THAT(jobs.CopyMetrics("no", "no", 1), not_found);
     EXPECT_THAT(jobs.ListMetrics("no", 0, 1), not_found);
     EXPECT_THAT(jobs.AddEvent("no", {}), not_found);
     EXPECT_THAT(jobs.ListEvents("no", 0, 1), not_found);

@@ -106,6 +106,23 @@ TEST_P(CurrentSchema, IsWhatTheMigrationsMakeStepByStep) {
   EXPECT_EQ(Describe(migrated), Describe(current));
 }
 
+TEST(StateSchemaTest, JobsOfTheVersionBeforeBecomeJobsWithoutALineage) {
+  Schema before = StateSchema();
+  before.migrations.resize(2);
+  Connection connection(":memory:", Access::kWriter, kPageSize);
+  ASSERT_THAT(Migrate(connection, before), IsOk());
+  connection.database().exec(
+      "INSERT INTO jobs (id, kind, spec, state, create_time, attempt,"
+      " failure_count, status_message, step, total_steps, worker_id,"
+      " lease_token_hash, config_digest, output_versions)"
+      " VALUES ('job-1', 3, '{}', 1, 0, 0, 0, '', 0, 0, '', '', '', '[]')");
+  ASSERT_THAT(Migrate(connection, StateSchema()), IsOk());
+  EXPECT_THAT(*SelectAll(connection, ReadText,
+                         "SELECT id || '|' || retry_of || '|' || input_digests"
+                         " FROM jobs"),
+              ElementsAre("job-1||[]"));
+}
+
 // A schema of three versions.
 class MigrationTest : public testing::Test {
  protected:
