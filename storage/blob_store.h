@@ -73,10 +73,11 @@ class BlobStore {
   // Bytes of all blobs.
   virtual absl::StatusOr<int64_t> TotalBytes() const = 0;
 
-  // Deletes the blobs last put before `before` that `find_referenced` does not
-  // return out of the batch that it is asked about; returns how many.
+  // Deletes the blobs last put more than `grace` ago that `find_referenced`
+  // does not return out of the batch that it is asked about; returns how many.
+  // Only time counts in which the store was open: wall time may be set.
   virtual absl::StatusOr<int64_t> CollectGarbage(
-      absl::Time before,
+      absl::Duration grace,
       absl::FunctionRef<absl::StatusOr<std::vector<std::string>>(
           absl::Span<const std::string>)>
           find_referenced) = 0;

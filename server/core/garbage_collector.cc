@@ -12,9 +12,9 @@ namespace attune::core {
 
 absl::StatusOr<int64_t> CollectGarbage(storage::StateStore& state,
                                        storage::BlobStore& blobs,
-                                       absl::Time before) {
+                                       absl::Duration grace) {
   return blobs.CollectGarbage(
-      before,
+      grace,
       [&state](absl::Span<const std::string> digests)
           -> absl::StatusOr<std::vector<std::string>> {
         std::vector<std::string> referenced;
@@ -74,16 +74,15 @@ void GarbageCollector::Run() {
       if (stopping_) return;
       wanted_ = false;
     }
-    const absl::Time now = clock_.WallNow();
     const auto forgotten =
-        ForgetUploads(state_, now - options_.upload_lifetime);
+        ForgetUploads(state_, clock_.WallNow() - options_.upload_lifetime);
     if (!forgotten.ok()) {
       spdlog::warn("forgetting old uploads failed: {}",
                    forgotten.status().ToString());
     } else if (*forgotten > 0) {
       spdlog::info("forgot {} uploads that nobody went on with", *forgotten);
     }
-    const auto deleted = CollectGarbage(state_, blobs_, now - options_.grace);
+    const auto deleted = CollectGarbage(state_, blobs_, options_.grace);
     if (ErrorReason(deleted.status()) == "LOCKED") {
       spdlog::info("no garbage is collected while a backup is made");
     } else if (!deleted.ok()) {

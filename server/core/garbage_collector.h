@@ -25,7 +25,7 @@ struct GarbageOptions {
 // grace time; returns how many.
 absl::StatusOr<int64_t> CollectGarbage(storage::StateStore& state,
                                        storage::BlobStore& blobs,
-                                       absl::Time before);
+                                       absl::Duration grace);
 
 // Forgets the uploads that nobody has gone on with since `before`, so that
 // their blobs become garbage; returns how many.

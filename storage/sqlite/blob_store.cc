@@ -12,6 +12,7 @@
 #include "storage/sqlite/blob_table.h"
 #include "storage/sqlite/blob_writer.h"
 #include "storage/sqlite/database.h"
+#include "storage/sqlite/put_clock.h"
 #include "storage/sqlite/query.h"
 #include "storage/sqlite/sqlite_stores.h"
 
@@ -27,14 +28,29 @@ absl::Status Damaged(absl::string_view digest) {
       absl::StrCat("blob ", digest, " is damaged; restore it from a backup"));
 }
 
+// When a blob was last put; `otherwise` in an empty store.
+absl::StatusOr<absl::Time> LastPut(Database& database, absl::Time otherwise) {
+  std::optional<absl::Time> last;
+  ATTUNE_RETURN_IF_ERROR(
+      database.Read([&](Connection& connection) -> absl::Status {
+        ATTUNE_ASSIGN_OR_RETURN(
+            last, SelectOne(
+                      connection, absl::InternalError("no maximum"),
+                      [](Row& row) { return row.OptionalTime(); },
+                      "SELECT max(put_time) FROM blobs"));
+        return absl::OkStatus();
+      }));
+  return last.value_or(otherwise);
+}
+
 class SqliteBlobStore : public BlobStore {
  public:
   SqliteBlobStore(std::unique_ptr<Database> database, std::string lock_path,
-                  const SqliteOptions& options)
+                  PutClock clock, const DiskSpace* disk)
       : database_(std::move(database)),
         lock_path_(std::move(lock_path)),
-        clock_(*options.clock),
-        disk_(options.disk) {}
+        clock_(clock),
+        disk_(disk) {}
 
   absl::Status RemoveLeftovers();
 
@@ -51,7 +67,7 @@ class SqliteBlobStore : public BlobStore {
   absl::StatusOr<int64_t> Size(absl::string_view digest) const override;
   absl::StatusOr<int64_t> TotalBytes() const override;
   absl::StatusOr<int64_t> CollectGarbage(
-      absl::Time before,
+      absl::Duration grace,
       absl::FunctionRef<absl::StatusOr<std::vector<std::string>>(
           absl::Span<const std::string>)>
           find_referenced) override;
@@ -70,7 +86,7 @@ class SqliteBlobStore : public BlobStore {
   // Held by a collection, and by a backup, which copies blobs after the state
   // that names them; "": there is no other process.
   const std::string lock_path_;
-  Clock& clock_;
+  const PutClock clock_;
   const DiskSpace* const disk_;
 };
 
@@ -118,7 +134,7 @@ absl::Status SqliteBlobStore::Put(absl::Span<const BlobView> blobs) {
 }
 
 absl::Status SqliteBlobStore::PutBatch(absl::Span<const BlobView> blobs) {
-  const absl::Time now = clock_.WallNow();
+  const absl::Time now = clock_.Now();
   int64_t bytes = 0;
   for (const BlobView& blob : blobs) {
     bytes += static_cast<int64_t>(blob.bytes.size());
@@ -234,7 +250,7 @@ absl::StatusOr<int64_t> SqliteBlobStore::TotalBytes() const {
 }
 
 absl::StatusOr<int64_t> SqliteBlobStore::CollectGarbage(
-    absl::Time before,
+    absl::Duration grace,
     absl::FunctionRef<
         absl::StatusOr<std::vector<std::string>>(absl::Span<const std::string>)>
         find_referenced) {
@@ -243,6 +259,7 @@ absl::StatusOr<int64_t> SqliteBlobStore::CollectGarbage(
     ATTUNE_ASSIGN_OR_RETURN(
         lock, FileLock::Acquire(lock_path_, FileLock::Mode::kExclusive));
   }
+  const absl::Time before = clock_.Now() - grace;
   int64_t deleted = 0;
   std::string last;
   while (true) {
@@ -298,8 +315,10 @@ absl::StatusOr<std::unique_ptr<BlobStore>> OpenBlobStoreForReading(
     const std::string& path) {
   ATTUNE_ASSIGN_OR_RETURN(std::unique_ptr<Database> database,
                           Database::OpenForReading(path, BlobSchema()));
-  return std::make_unique<SqliteBlobStore>(std::move(database), "",
-                                           SqliteOptions());
+  // Nothing is put: the time does not matter.
+  return std::make_unique<SqliteBlobStore>(
+      std::move(database), "", PutClock(Clock::Real(), absl::UnixEpoch()),
+      /*disk=*/nullptr);
 }
 
 absl::StatusOr<std::unique_ptr<BlobStore>> OpenBlobStore(
@@ -307,9 +326,11 @@ absl::StatusOr<std::unique_ptr<BlobStore>> OpenBlobStore(
   ATTUNE_ASSIGN_OR_RETURN(
       std::unique_ptr<Database> database,
       Database::Open(path, "blobs", kPageSize, BlobSchema(), options));
+  ATTUNE_ASSIGN_OR_RETURN(const absl::Time last_put,
+                          LastPut(*database, options.clock->WallNow()));
   auto store = std::make_unique<SqliteBlobStore>(
       std::move(database), path == ":memory:" ? "" : BlobLockPath(path),
-      options);
+      PutClock(*options.clock, last_put), options.disk);
   ATTUNE_RETURN_IF_ERROR(store->RemoveLeftovers());
   return store;
 }

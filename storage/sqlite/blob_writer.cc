@@ -45,7 +45,7 @@ absl::Status SqliteBlobWriter::StoreChunk(absl::string_view bytes) {
             AdmitBlobs(connection, disk_, static_cast<int64_t>(bytes.size())));
         if (id == 0) {
           ATTUNE_ASSIGN_OR_RETURN(
-              id, InsertBlob(connection, std::nullopt, 0, clock_.WallNow()));
+              id, InsertBlob(connection, std::nullopt, 0, clock_.Now()));
         }
         return InsertChunk(connection, id, chunks_, bytes);
       }));
@@ -67,7 +67,7 @@ absl::StatusOr<std::string> SqliteBlobWriter::Commit(
 }
 
 absl::Status SqliteBlobWriter::Finish(const std::string& digest) {
-  const absl::Time now = clock_.WallNow();
+  const absl::Time now = clock_.Now();
   bool kept = false;
   ATTUNE_RETURN_IF_ERROR(
       database_.Write([&](Connection& connection) -> absl::Status {

@@ -4,11 +4,11 @@
 #include <cstdint>
 #include <string>
 
-#include "common/clock.h"
 #include "common/digest.h"
 #include "storage/blob_store.h"
 #include "storage/disk_space.h"
 #include "storage/sqlite/database.h"
+#include "storage/sqlite/put_clock.h"
 
 namespace attune::storage {
 
@@ -19,7 +19,8 @@ namespace attune::storage {
 class SqliteBlobWriter : public BlobWriter {
  public:
   // All outlive the writer; `disk` may be nullptr.
-  SqliteBlobWriter(Database& database, Clock& clock, const DiskSpace* disk)
+  SqliteBlobWriter(Database& database, const PutClock& clock,
+                   const DiskSpace* disk)
       : database_(database), clock_(clock), disk_(disk) {}
   ~SqliteBlobWriter() override;
 
@@ -33,7 +34,7 @@ class SqliteBlobWriter : public BlobWriter {
   absl::Status Finish(const std::string& digest);
 
   Database& database_;
-  Clock& clock_;
+  const PutClock& clock_;
   const DiskSpace* const disk_;
   Sha256 hash_;
   std::string buffer_;  // bytes that do not fill a chunk yet

@@ -5,7 +5,7 @@ CREATE TABLE blobs (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
   digest TEXT UNIQUE,  -- hexadecimal SHA-256 of the bytes
   size_bytes INTEGER NOT NULL,
-  put_time INTEGER NOT NULL  -- last put, nanoseconds since 1970 (UTC)
+  put_time INTEGER NOT NULL  -- last put, nanoseconds; see sqlite/put_clock.h
 ) STRICT;
 
 -- Chunk n (from 0) of blob b has id b * 2^20 + n: one tree, in the order of

@@ -42,8 +42,7 @@ class GarbageCollectorTest : public testing::Test {
   }
 
   void Collect() {
-    ASSERT_THAT(CollectGarbage(*state_, *blobs_,
-                               clock_.WallNow() - GarbageOptions{}.grace),
+    ASSERT_THAT(CollectGarbage(*state_, *blobs_, GarbageOptions{}.grace),
                 IsOk());
   }
 
@@ -83,6 +82,20 @@ TEST_F(GarbageCollectorTest, AnUploadThatWasCutKeepsItsBlobsForItsLifetime) {
   EXPECT_EQ(*ForgetUploads(*state_, clock_.WallNow() - absl::Hours(24)), 1);
   Collect();
   EXPECT_FALSE(Has("picture"));
+}
+
+TEST_F(GarbageCollectorTest, WallTimeDecidesNothing) {
+  for (const absl::Duration jump :
+       {absl::Hours(1), -absl::Hours(3), absl::Hours(24 * 365)}) {
+    const std::string bytes = absl::FormatDuration(jump);
+    Put(bytes);
+    clock_.SetWall(clock_.WallNow() + jump);
+    Collect();
+    EXPECT_TRUE(Has(bytes)) << jump;
+  }
+  clock_.Advance(absl::Minutes(61));
+  Collect();
+  EXPECT_EQ(*blobs_->TotalBytes(), 0);
 }
 
 TEST_F(GarbageCollectorTest, TensorsStayUntilTheirLastVersionIsDeleted) {

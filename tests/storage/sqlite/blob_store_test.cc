@@ -49,7 +49,7 @@ class BlobStoreTest : public testing::TestWithParam<bool> {
   // Collects everything put before now that is not in `referenced`.
   int64_t Collect(const std::vector<std::string>& referenced) {
     absl::StatusOr<int64_t> count = store_->CollectGarbage(
-        clock_.WallNow(), [&](absl::Span<const std::string>) {
+        absl::ZeroDuration(), [&](absl::Span<const std::string>) {
           return absl::StatusOr<std::vector<std::string>>(referenced);
         });
     EXPECT_THAT(count, IsOk());
@@ -210,11 +210,36 @@ TEST_P(BlobStoreTest, PuttingABlobAgainRenewsItsGraceTime) {
   EXPECT_TRUE(store_->Size(Sha256Hex("a")).ok());
 }
 
+TEST(BlobStoreReopenTest, WallTimeSetBetweenRunsMakesNoBlobOld) {
+  test::TempDir folder;
+  FakeClock clock;
+  SqliteOptions options;
+  options.clock = &clock;
+  const std::string path = folder.File("blobs.db");
+  ASSERT_THAT((*OpenBlobStore(path, options))->Put({View("a")}), IsOk());
+  for (const absl::Duration jump : {absl::Hours(24), -absl::Hours(48)}) {
+    clock.SetWall(clock.WallNow() + jump);
+    const auto store = *OpenBlobStore(path, options);
+    const auto collect = [&] {
+      return *store->CollectGarbage(absl::Hours(1),
+                                    [](absl::Span<const std::string>) {
+                                      return std::vector<std::string>();
+                                    });
+    };
+    EXPECT_EQ(collect(), 0);
+    clock.Advance(absl::Minutes(59));
+    EXPECT_EQ(collect(), 0);
+    if (jump > absl::ZeroDuration()) continue;
+    clock.Advance(absl::Minutes(2));
+    EXPECT_EQ(collect(), 1);
+  }
+}
+
 TEST_P(BlobStoreTest, ABlobPutWhileItsReferencesAreSoughtStays) {
   ASSERT_THAT(store_->Put({View("a")}), IsOk());
   clock_.Advance(absl::Hours(1));
   const auto count =
-      store_->CollectGarbage(clock_.WallNow(),
+      store_->CollectGarbage(absl::ZeroDuration(),
                              [&](absl::Span<const std::string>)
                                  -> absl::StatusOr<std::vector<std::string>> {
                                EXPECT_THAT(store_->Put({View("a")}), IsOk());
@@ -229,7 +254,7 @@ TEST_P(BlobStoreTest, GarbageCollectionStopsAtTheCallersError) {
   clock_.Advance(absl::Hours(1));
   EXPECT_EQ(
       store_
-          ->CollectGarbage(clock_.WallNow(),
+          ->CollectGarbage(absl::ZeroDuration(),
                            [](absl::Span<const std::string>)
                                -> absl::StatusOr<std::vector<std::string>> {
                              return absl::UnavailableError("later");

@@ -55,7 +55,7 @@ TEST(Concurrency, UploadsReadersAndGarbageCollectionShareABlobStore) {
     while (!done) {
       // Nothing is older than now: the collector only looks.
       EXPECT_EQ(*store.CollectGarbage(
-                    clock.WallNow(),
+                    absl::ZeroDuration(),
                     [](absl::Span<const std::string>) {
                       return absl::StatusOr<std::vector<std::string>>(
                           std::vector<std::string>());
