@@ -16,6 +16,7 @@
 #include "common/grpc/channel.h"
 #include "common/status_macros.h"
 #include "server/components.h"
+#include "server/core/ticker.h"
 #include "server/metrics/exposer.h"
 #include "server/services/dataset_service.h"
 #include "server/services/inference_service.h"
@@ -43,6 +44,9 @@ bool IsLoopback(absl::string_view address) {
          absl::StartsWith(host, "127.") || absl::StartsWith(address, "unix:");
 }
 
+// How long the queue position that a watcher sees may be old.
+constexpr absl::Duration kRefreshInterval = absl::Seconds(2);
+
 class GrpcServer final : public Server {
  public:
   explicit GrpcServer(const ServerOptions& options) : options_(options) {}
@@ -68,6 +72,8 @@ class GrpcServer final : public Server {
   services::CallEnvironment environment_;
   std::optional<services::ServeStreams> serve_streams_;
   std::optional<services::WatchStreams> watch_streams_;
+  // Stops before the streams go.
+  std::optional<core::Ticker> refresh_;
   std::vector<std::unique_ptr<grpc::Service>> services_;
   std::unique_ptr<grpc::Server> grpc_;
   std::unique_ptr<metrics::Exposer> exposer_;
@@ -111,6 +117,8 @@ void GrpcServer::BuildServices(Clock& clock) {
   services_.push_back(std::make_unique<services::DatasetService>(
       environment_, parts.datasets, parts.blobs));
   watch_streams_.emplace(environment_, parts.jobs, parts.signals);
+  refresh_.emplace(kRefreshInterval,
+                   [this] { watch_streams_->RefreshWaiting(); });
   services_.push_back(std::make_unique<services::JobService>(
       environment_, parts.jobs, *watch_streams_));
   services_.push_back(
@@ -166,6 +174,7 @@ void GrpcServer::Drain() {
   const absl::Time deadline = absl::Now() + options_.drain_timeout;
   grpc_->GetHealthCheckService()->SetServingStatus(false);
   drain_.Start();
+  refresh_.reset();
   components_->lease_manager.StopWaits();
   watch_streams_->CloseAll();
   // The workers stay until the calls that they answer have ended.

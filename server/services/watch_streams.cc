@@ -1,5 +1,6 @@
 #include "server/services/watch_streams.h"
 
+#include <atomic>
 #include <string>
 #include <utility>
 #include <vector>
@@ -76,6 +77,9 @@ class WatchStream final
     Submit();
   }
 
+  // Whether the job was in the queue when it was last looked at.
+  bool waiting() const { return waiting_.load(std::memory_order_relaxed); }
+
   // Ends a call that was not started.
   void Refuse(const absl::Status& status) { End(status); }
 
@@ -147,6 +151,7 @@ class WatchStream final
     position_ = update.position;
     more_ = update.more;
     ended_ = storage::IsTerminal(update.job.state) && !update.more;
+    waiting_ = update.job.state == storage::JobState::kQueued;
     response_.Clear();
     *response_.mutable_job() = ToProto(update.job);
     for (const storage::MetricRow& row : update.metrics) {
@@ -177,6 +182,7 @@ class WatchStream final
   CallTimer timer_;
   const std::string id_;
   int64_t watch_ = 0;
+  std::atomic<bool> waiting_ = false;
 
   absl::Mutex mutex_;
   bool busy_ ABSL_GUARDED_BY(mutex_) = false;
@@ -212,6 +218,13 @@ grpc::ServerWriteReactor<v1::WatchJobResponse>* WatchStreams::Begin(
     stream->Refuse(admitted);
   }
   return stream;
+}
+
+void WatchStreams::RefreshWaiting() {
+  absl::MutexLock lock(&mutex_);
+  for (WatchStream* stream : streams_) {
+    if (stream->waiting()) stream->Changed();
+  }
 }
 
 void WatchStreams::CloseAll() {

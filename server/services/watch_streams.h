@@ -30,6 +30,11 @@ class WatchStreams {
   grpc::ServerWriteReactor<v1::WatchJobResponse>* Begin(
       grpc::CallbackServerContext* context, const v1::WatchJobRequest* request);
 
+  // Has the streams whose job waits look at it again: its place in the queue
+  // changes with other jobs, and "no worker" with the workers. Called every
+  // few seconds by one thread; does not block.
+  void RefreshWaiting();
+
   // Ends every stream, and those that come, with UNAVAILABLE, reason DRAINING:
   // they would not end by themselves.
   void CloseAll();

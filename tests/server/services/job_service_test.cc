@@ -337,6 +337,19 @@ TEST_F(JobServiceTest, AJobIsPausedResumedCancelledAndRetriedOverTheWire) {
   EXPECT_THAT(List({})->jobs(), SizeIs(2));
 }
 
+TEST_F(JobServiceTest, AWatcherSeesItsJobMoveUpInTheQueue) {
+  const v1::Job first = CreateDpoJob();
+  const v1::Job second = CreateDpoJob();
+  Watch watch(*jobs_, second.id());
+  ASSERT_TRUE(watch.ReadUntil(
+      [&] { return watch.job.status_message() == "position 2"; }));
+  ASSERT_THAT(Cancel(first.id()), IsOk());
+  EXPECT_TRUE(watch.ReadUntil(
+      [&] { return watch.job.status_message() == "position 1"; }));
+  watch.Cancel();
+  watch.Finish().IgnoreError();
+}
+
 TEST_F(JobServiceTest, AnEmptyRequestIdMakesEveryCallItsOwn) {
   const auto first = Create(DpoRequest());
   const auto second = Create(DpoRequest());
