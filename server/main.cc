@@ -35,6 +35,9 @@ struct Flags {
 struct Seconds {
   double lease = 30;
   double heartbeat = 5;
+  double fence = 0;
+  double retry_delay = 10;
+  double max_retry_delay = 600;
   double drain = 30;
   double no_worker_wait = 5;
   double batch_delay = 0.003;
@@ -89,9 +92,23 @@ void AddFlags(CLI::App& app, Flags& flags, Seconds& seconds) {
                  "Seconds between a worker's heartbeats")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
+  app.add_option(
+         "--fence-after", seconds.fence,
+         "Seconds after its last answered heartbeat when a worker stops "
+         "its task by itself; default two thirds of the lease")
+      ->check(CLI::PositiveNumber);
   app.add_option("--max-failures", server.lease.max_failures,
                  "Failed attempts after which a job is FAILED")
       ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app.add_option("--retry-delay", seconds.retry_delay,
+                 "Seconds before a job is tried again after its second failure "
+                 "(the first: at once), doubled by each further one")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  app.add_option("--max-retry-delay", seconds.max_retry_delay,
+                 "Seconds that it is doubled up to")
+      ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   app.add_option("--drain-timeout", seconds.drain,
                  "Seconds that running calls have after SIGTERM")
@@ -138,6 +155,11 @@ void Apply(const Seconds& seconds, ServerOptions& server) {
   server.lease.duration = absl::Seconds(seconds.lease);
   server.lease.heartbeat_interval = absl::Seconds(seconds.heartbeat);
   server.garbage.upload_lifetime = absl::Seconds(seconds.upload_lifetime);
+  if (seconds.fence > 0) {
+    server.lease.fence_after = absl::Seconds(seconds.fence);
+  }
+  server.lease.first_delay = absl::Seconds(seconds.retry_delay);
+  server.lease.max_delay = absl::Seconds(seconds.max_retry_delay);
   server.drain_timeout = absl::Seconds(seconds.drain);
   server.router.no_worker_wait = absl::Seconds(seconds.no_worker_wait);
   server.router.batcher.max_delay = absl::Seconds(seconds.batch_delay);

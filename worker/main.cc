@@ -30,6 +30,10 @@ struct Flags {
   WorkerOptions worker;
   std::vector<std::string> roles = {"train", "serve"};
   std::string log_level = "info";
+  // CLI11 reads numbers.
+  double checkpoint_interval = 600;
+  double hand_back_limit = 60;
+  double stall_after = 300;
   // The children's.
   bool run_task = false;
   bool run_serve = false;
@@ -74,6 +78,24 @@ void AddFlags(CLI::App& app, Flags& flags) {
                  "Versions to serve at a time")
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();
+  app.add_option("--checkpoint-interval", flags.checkpoint_interval,
+                 "Seconds after which training stores a checkpoint in any case")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app.add_option("--hand-back-limit", flags.hand_back_limit,
+                 "Seconds that a task has to store a checkpoint when it is "
+                 "asked to stop; then the one before stands")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app.add_option("--stall-after", flags.stall_after,
+                 "Seconds after which a task that gets nothing done is killed "
+                 "and tried again, but not before --stall-steps steps")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app.add_option("--stall-steps", worker.stall.steps,
+                 "Median steps that it may take at least")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
   app.add_option("--worker-id", worker.worker_id,
                  "Name of this worker; default HOST-PID-RANDOM");
   app.add_option("--log-level", flags.log_level,
@@ -97,6 +119,7 @@ std::vector<std::string> ChildCommand(const Flags& flags,
           "--cache-dir=" + worker.cache_dir,
           absl::StrCat("--threads=", worker.threads),
           absl::StrCat("--serve-slots=", worker.serve_slots),
+          absl::StrCat("--checkpoint-interval=", flags.checkpoint_interval),
           "--worker-id=" + worker.worker_id,
           "--log-level=" + flags.log_level};
 }
@@ -154,6 +177,9 @@ int Main(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : kExitUsage;
   }
+  flags.worker.checkpoint_interval = absl::Seconds(flags.checkpoint_interval);
+  flags.worker.hand_back_limit = absl::Seconds(flags.hand_back_limit);
+  flags.worker.stall.shortest = absl::Seconds(flags.stall_after);
   const auto has_role = [&](const char* role) {
     return std::count(flags.roles.begin(), flags.roles.end(), role) > 0;
   };

@@ -91,8 +91,9 @@ absl::Status RunWorker(const WorkerOptions& options,
       reporting, Clock::Real(),
       {.registration = registration,
        .interval = FromProtoDuration(terms.heartbeat_interval()),
-       // 20 s of the usual 30.
-       .fence_after = FromProtoDuration(terms.lease_duration()) * 2 / 3});
+       .fence_after = terms.has_fence_after()
+                          ? FromProtoDuration(terms.fence_after())
+                          : FromProtoDuration(terms.lease_duration()) * 2 / 3});
   heartbeats.Start();
   std::thread serving;
   if (options.serve) {
@@ -101,7 +102,10 @@ absl::Status RunWorker(const WorkerOptions& options,
   }
   if (options.train) {
     supervise::TaskSupervisor supervisor(
-        reporting, heartbeats, drain, Clock::Real(), {.command = task_command});
+        reporting, heartbeats, drain, Clock::Real(),
+        {.command = task_command,
+         .hand_back_limit = options.hand_back_limit,
+         .stall = options.stall});
     supervise::RunTaskLoop(polling, options.worker_id, supervisor);
   }
   if (serving.joinable()) serving.join();
@@ -119,6 +123,7 @@ int RunTaskChild(const WorkerOptions& options) {
                        {.device = options.device,
                         .threads = options.threads,
                         .cache_dir = options.cache_dir,
+                        .checkpoint_interval = options.checkpoint_interval,
                         .read_order = supervise::ReadOrder,
                         .report_progress = supervise::WriteProgress});
 }

@@ -8,6 +8,8 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "worker/supervise/stall_detector.h"
 #include "worker/transport/stop_signal.h"
 
 namespace attune {
@@ -28,6 +30,12 @@ struct WorkerOptions {
   int serve_slots = 4;
   // Folder of the pixel cache, "" for none.
   std::string cache_dir;
+  // Training stores a checkpoint at least so often.
+  absl::Duration checkpoint_interval = absl::Minutes(10);
+  // For storing a checkpoint when a task is asked to stop.
+  absl::Duration hand_back_limit = absl::Seconds(60);
+  // When a task that does nothing is taken for one that hangs.
+  supervise::StallDetector::Options stall;
 };
 
 // Runs the worker until `drain` is signalled and its children have ended.

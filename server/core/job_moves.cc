@@ -102,9 +102,10 @@ absl::Status ReleaseJob(storage::StateTransaction& transaction, Job& job,
     return AbandonValidation(transaction, job, message);
   }
   // A worker that is gone does not make a second one fail.
-  const absl::Duration delay = end == AttemptEnd::kExpired
-                                   ? absl::ZeroDuration()
-                                   : options.DelayAfter(job.failure_count);
+  const absl::Duration delay =
+      end == AttemptEnd::kExpired
+          ? absl::ZeroDuration()
+          : options.DelayAfter(job.failure_count, job.id);
   if (delay == absl::ZeroDuration()) {
     return MoveJob(transaction, job, JobState::kQueued,
                    absl::StrCat(what, "; queued again"), message, now, moves);

@@ -78,7 +78,8 @@ absl::Status LeaseManager::Recover() {
         const std::vector<Job> waiting,
         transaction.jobs().ListInState(JobState::kBackoff, kMaxRecovered));
     for (const Job& job : waiting) {
-      leases_.StartBackoff(job.id, options_.DelayAfter(job.failure_count));
+      leases_.StartBackoff(job.id,
+                           options_.DelayAfter(job.failure_count, job.id));
     }
     return absl::OkStatus();
   });

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "common/digest.h"
 #include "common/error.h"
@@ -10,19 +11,60 @@
 
 namespace attune::core {
 
-absl::Status LeaseOptions::Validate() const {
-  if (duration >= 4 * heartbeat_interval) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat(
-      "a lease of ", absl::FormatDuration(duration),
-      " is shorter than four heartbeats of ",
-      absl::FormatDuration(heartbeat_interval), ": make it longer"));
+namespace {
+
+constexpr double kJitter = 0.25;
+
+absl::Status BadOptions(absl::string_view problem) {
+  return Error(absl::StatusCode::kInvalidArgument, "INVALID_OPTIONS", problem);
 }
 
-absl::Duration LeaseOptions::DelayAfter(int failures) const {
+// In [0, 1), by the job and the number.
+double Fraction(absl::string_view job_id, int failures) {
+  constexpr int kBits = 24;
+  uint32_t value = 0;
+  const std::string digest = Sha256Hex(absl::StrCat(job_id, "/", failures));
+  if (!absl::SimpleHexAtoi(digest.substr(0, kBits / 4), &value)) return 0;
+  return static_cast<double>(value) / (1 << kBits);
+}
+
+}  // namespace
+
+absl::Status LeaseOptions::Validate() const {
+  if (heartbeat_interval <= absl::ZeroDuration() ||
+      duration < 4 * heartbeat_interval) {
+    return BadOptions(absl::StrCat(
+        "a lease of ", absl::FormatDuration(duration),
+        " is shorter than four heartbeats of ",
+        absl::FormatDuration(heartbeat_interval),
+        ": make --lease-duration longer or --heartbeat-interval shorter"));
+  }
+  if (FenceAfter() < 2 * heartbeat_interval ||
+      FenceAfter() + heartbeat_interval > duration) {
+    return BadOptions(absl::StrCat(
+        "--fence-after ", absl::FormatDuration(FenceAfter()),
+        " must be at least two heartbeats of ",
+        absl::FormatDuration(heartbeat_interval),
+        " and end one before the lease of ", absl::FormatDuration(duration)));
+  }
+  if (max_failures < 1 || first_delay < absl::ZeroDuration() ||
+      max_delay < first_delay) {
+    return BadOptions(
+        "--max-failures must be positive, --retry-delay not negative, and "
+        "--max-retry-delay not shorter");
+  }
+  return absl::OkStatus();
+}
+
+absl::Duration LeaseOptions::DelayAfter(int failures,
+                                        absl::string_view job_id) const {
   if (failures <= 1) return absl::ZeroDuration();
   // Past 2^20 the cap has long been reached.
   const int doublings = std::min(failures - 2, 20);
-  return std::min(max_delay, first_delay * (int64_t{1} << doublings));
+  const absl::Duration delay =
+      std::min(max_delay, first_delay * (int64_t{1} << doublings));
+  return absl::Trunc(delay * (1 - kJitter * Fraction(job_id, failures)),
+                     absl::Milliseconds(1));
 }
 
 absl::Status LeaseLost(absl::string_view job_id) {

@@ -21,6 +21,9 @@ namespace attune::core {
 struct LeaseOptions {
   absl::Duration duration = absl::Seconds(30);
   absl::Duration heartbeat_interval = absl::Seconds(5);
+  // A worker stops its task by itself so long after it has sent its last
+  // answered heartbeat; unset: two thirds of `duration`.
+  std::optional<absl::Duration> fence_after;
   // The failure that ends a job.
   int max_failures = 5;
   // Wait after the second failure, doubled by each further one; the first is
@@ -28,12 +31,21 @@ struct LeaseOptions {
   absl::Duration first_delay = absl::Seconds(10);
   absl::Duration max_delay = absl::Seconds(600);
 
-  // INVALID_ARGUMENT when a lease is shorter than four heartbeats: a busy
-  // worker would be taken for dead.
+  // INVALID_ARGUMENT, saying which flag to change, when a lease is shorter than
+  // four heartbeats (a busy worker would be taken for dead), when a worker
+  // would fence itself before two heartbeats or less than one before its lease
+  // ends (two would work on the task), or when failures or delays make no
+  // sense.
   absl::Status Validate() const;
 
-  // The wait after so many failures. REQUIRES: failures > 0.
-  absl::Duration DelayAfter(int failures) const;
+  absl::Duration FenceAfter() const {
+    return fence_after.value_or(duration * 2 / 3);
+  }
+
+  // The wait after a job's so many failures, shortened by up to a quarter:
+  // jobs that failed together are not all tried again together. The same for
+  // the same job and number. REQUIRES: failures > 0.
+  absl::Duration DelayAfter(int failures, absl::string_view job_id) const;
 };
 
 // What a heartbeat answers.

@@ -31,7 +31,10 @@ absl::Status ReadInputs(storage::StateTransaction& transaction,
   }
   ATTUNE_ASSIGN_OR_RETURN(std::vector<storage::Checkpoint> checkpoints,
                           transaction.jobs().ListCheckpoints(task.job.id));
-  if (!checkpoints.empty()) task.checkpoint = std::move(checkpoints.front());
+  if (checkpoints.empty()) return absl::OkStatus();
+  task.checkpoint = std::move(checkpoints.front());
+  checkpoints.erase(checkpoints.begin());
+  task.earlier_checkpoints = std::move(checkpoints);
   return absl::OkStatus();
 }
 

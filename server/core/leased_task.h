@@ -27,6 +27,8 @@ struct LeasedTask {
   std::optional<VersionContent> against;  // evaluation only
   std::optional<storage::Dataset> eval_dataset;
   std::optional<storage::Checkpoint> checkpoint;  // the last, if any
+  // Newest first, for a last one that turns out to be damaged.
+  std::vector<storage::Checkpoint> earlier_checkpoints;
 };
 
 // Reads what a job names into a task without its token. NOT_FOUND when

@@ -29,6 +29,8 @@ class Metrics {
   // A task was leased after this time in the queue.
   virtual void TaskLeased(absl::Duration /*queued*/) {}
   virtual void LeaseExpired() {}
+  // A worker could not go on from so many checkpoints.
+  virtual void CheckpointsUnusable(int64_t /*count*/) {}
   // Optimizer steps and examples that a report added.
   virtual void TrainProgress(int64_t /*steps*/, int64_t /*examples*/) {}
 

@@ -1,6 +1,7 @@
 #include "server/core/task_reports.h"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -22,7 +23,48 @@ namespace {
 
 constexpr size_t kMaxRows = 1'000;
 constexpr size_t kKeptCheckpoints = 2;
+// Steps before a checkpoint whose mean loss is taken for the checkpoint's.
+constexpr int64_t kLossSteps = 20;
 constexpr size_t kMaxWorkerStateBytes = size_t{1} << 20;
+
+// Infinite while no row is there.
+absl::StatusOr<double> LossBefore(storage::JobStore& jobs,
+                                  absl::string_view job_id, int64_t step) {
+  const int64_t first = std::max<int64_t>(0, step - kLossSteps);
+  ATTUNE_ASSIGN_OR_RETURN(
+      const std::vector<MetricRow> rows,
+      jobs.ListMetrics(job_id, first, static_cast<int>(step - first)));
+  double sum = 0;
+  int count = 0;
+  for (const MetricRow& row : rows) {
+    if (row.step > step || !row.loss.has_value()) continue;
+    sum += *row.loss;
+    ++count;
+  }
+  return count == 0 ? std::numeric_limits<double>::infinity() : sum / count;
+}
+
+// Leaves the last two and the best.
+absl::Status DeleteOldCheckpoints(storage::JobStore& jobs,
+                                  absl::string_view job_id) {
+  ATTUNE_ASSIGN_OR_RETURN(const std::vector<storage::Checkpoint> all,
+                          jobs.ListCheckpoints(job_id));
+  if (all.size() <= kKeptCheckpoints) return absl::OkStatus();
+  size_t best = 0;
+  double best_loss = std::numeric_limits<double>::infinity();
+  for (size_t i = 0; i < all.size(); ++i) {
+    ATTUNE_ASSIGN_OR_RETURN(const double loss,
+                            LossBefore(jobs, job_id, all[i].step));
+    if (loss >= best_loss) continue;
+    best = i;
+    best_loss = loss;
+  }
+  for (size_t i = kKeptCheckpoints; i < all.size(); ++i) {
+    if (i == best) continue;
+    ATTUNE_RETURN_IF_ERROR(jobs.DeleteCheckpoint(job_id, all[i].step));
+  }
+  return absl::OkStatus();
+}
 
 }  // namespace
 
@@ -79,6 +121,35 @@ absl::Status TaskReports::AddMetrics(absl::string_view token,
   return absl::OkStatus();
 }
 
+absl::Status TaskReports::DropCheckpoints(absl::string_view token,
+                                          absl::Span<const int64_t> steps) {
+  std::string job_id;
+  int64_t dropped = 0;
+  ATTUNE_RETURN_IF_ERROR(state_.Write([&](StateTransaction& transaction) {
+    ATTUNE_ASSIGN_OR_RETURN(const Job job, LeasedJob(transaction, token));
+    job_id = job.id;
+    storage::JobStore& jobs = transaction.jobs();
+    ATTUNE_ASSIGN_OR_RETURN(const std::vector<storage::Checkpoint> there,
+                            jobs.ListCheckpoints(job.id));
+    for (const storage::Checkpoint& checkpoint : there) {
+      const int64_t step = checkpoint.step;
+      if (std::find(steps.begin(), steps.end(), step) == steps.end()) continue;
+      ATTUNE_RETURN_IF_ERROR(jobs.DeleteCheckpoint(job.id, step));
+      ATTUNE_RETURN_IF_ERROR(jobs.AddEvent(
+          job.id, {.time = clock_.WallNow(),
+                   .attempt = job.attempt,
+                   .message = absl::StrCat("The checkpoint after step ", step,
+                                           " cannot be used and is dropped")}));
+      ++dropped;
+    }
+    return absl::OkStatus();
+  }));
+  if (dropped == 0) return absl::OkStatus();
+  metrics_.CheckpointsUnusable(dropped);
+  signals_.Changed(job_id);
+  return absl::OkStatus();
+}
+
 absl::Status TaskReports::CommitCheckpoint(absl::string_view token,
                                            int64_t step,
                                            storage::TensorManifest manifest,
@@ -103,11 +174,7 @@ absl::Status TaskReports::CommitCheckpoint(absl::string_view token,
                             .create_time = now,
                             .manifest = std::move(manifest),
                             .state = std::string(worker_state)}));
-    ATTUNE_ASSIGN_OR_RETURN(const std::vector<storage::Checkpoint> kept,
-                            jobs.ListCheckpoints(job.id));
-    for (size_t i = kKeptCheckpoints; i < kept.size(); ++i) {
-      ATTUNE_RETURN_IF_ERROR(jobs.DeleteCheckpoint(job.id, kept[i].step));
-    }
+    ATTUNE_RETURN_IF_ERROR(DeleteOldCheckpoints(jobs, job.id));
     return jobs.AddEvent(
         job.id, {.time = now,
                  .attempt = job.attempt,
@@ -138,7 +205,8 @@ absl::Status TaskReports::Fail(absl::string_view token, FailureKind kind,
                       moves);
   }));
   if (job.state == JobState::kBackoff) {
-    leases_.StartBackoff(job.id, options_.DelayAfter(job.failure_count));
+    leases_.StartBackoff(job.id,
+                         options_.DelayAfter(job.failure_count, job.id));
   }
   Released(job, worker_id, moves);
   return absl::OkStatus();

@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/types/span.h"
 #include "common/clock.h"
 #include "server/core/job_moves.h"
 #include "server/core/job_signals.h"
@@ -81,8 +82,14 @@ class TaskReports {
                           std::vector<storage::MetricRow> rows,
                           int64_t total_steps);
 
-  // Makes a resumable state of the job. The last two are kept.
-  // FAILED_PRECONDITION, reason BLOB_MISSING; INVALID_ARGUMENT.
+  // Removes checkpoints of the job that its worker could not use, by their
+  // steps; those that are not there are passed over.
+  absl::Status DropCheckpoints(absl::string_view token,
+                               absl::Span<const int64_t> steps);
+
+  // Makes a resumable state of the job. The last two are kept, and the one with
+  // the smallest loss. FAILED_PRECONDITION, reason BLOB_MISSING;
+  // INVALID_ARGUMENT.
   absl::Status CommitCheckpoint(absl::string_view token, int64_t step,
                                 storage::TensorManifest manifest,
                                 absl::string_view worker_state);

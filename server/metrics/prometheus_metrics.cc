@@ -68,6 +68,12 @@ struct PrometheusMetrics::Families {
                         .Help("Leases whose worker was not heard of in time")
                         .Register(registry)
                         .Add({})),
+        unusable_checkpoints(
+            BuildCounter()
+                .Name("attune_unusable_checkpoints_total")
+                .Help("Checkpoints that a worker could not go on from")
+                .Register(registry)
+                .Add({})),
         steps(BuildCounter()
                   .Name("attune_train_steps_total")
                   .Help("Optimizer steps that workers reported")
@@ -129,6 +135,7 @@ struct PrometheusMetrics::Families {
   Family<Counter>& moves;
   Histogram& task_seconds;
   Counter& expirations;
+  Counter& unusable_checkpoints;
   Counter& steps;
   Counter& examples;
   Histogram& batch_size;
@@ -173,6 +180,10 @@ void PrometheusMetrics::TaskLeased(absl::Duration queued) {
 }
 
 void PrometheusMetrics::LeaseExpired() { families_->expirations.Increment(); }
+
+void PrometheusMetrics::CheckpointsUnusable(int64_t count) {
+  families_->unusable_checkpoints.Increment(static_cast<double>(count));
+}
 
 void PrometheusMetrics::TrainProgress(int64_t steps, int64_t examples) {
   families_->steps.Increment(static_cast<double>(steps));

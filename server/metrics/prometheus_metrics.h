@@ -23,6 +23,7 @@ class PrometheusMetrics final : public core::Metrics {
   void JobMoved(storage::JobState from, storage::JobState to) override;
   void TaskLeased(absl::Duration queued) override;
   void LeaseExpired() override;
+  void CheckpointsUnusable(int64_t count) override;
   void TrainProgress(int64_t steps, int64_t examples) override;
   void BatchSent(int64_t items) override;
   void ItemQueued(absl::Duration queued) override;

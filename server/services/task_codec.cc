@@ -24,6 +24,14 @@ v1::VersionContent ToProto(const core::VersionContent& content) {
   return ToVersionContent(content.version, content.manifest);
 }
 
+v1::CheckpointContent ToContent(const storage::Checkpoint& checkpoint) {
+  v1::CheckpointContent content;
+  content.set_step(checkpoint.step);
+  *content.mutable_manifest() = services::ToProto(checkpoint.manifest);
+  content.set_state(checkpoint.state);
+  return content;
+}
+
 void FillTask(const core::LeasedTask& task, const storage::TrainSpec& spec,
               v1::Task* proto) {
   v1::TrainTask* train = proto->mutable_train();
@@ -31,11 +39,10 @@ void FillTask(const core::LeasedTask& task, const storage::TrainSpec& spec,
   *train->mutable_dataset() = ToProto(task.dataset);
   *train->mutable_base() = ToProto(*task.model);
   if (task.checkpoint.has_value()) {
-    v1::CheckpointContent* checkpoint = train->mutable_checkpoint();
-    checkpoint->set_step(task.checkpoint->step);
-    *checkpoint->mutable_manifest() =
-        services::ToProto(task.checkpoint->manifest);
-    checkpoint->set_state(task.checkpoint->state);
+    *train->mutable_checkpoint() = ToContent(*task.checkpoint);
+  }
+  for (const storage::Checkpoint& checkpoint : task.earlier_checkpoints) {
+    *train->add_earlier_checkpoints() = ToContent(checkpoint);
   }
   train->set_config_digest(task.job.config_digest);
   if (task.eval_dataset.has_value()) {

@@ -53,6 +53,8 @@ grpc::ServerUnaryReactor* WorkerService::Register(
         *response->mutable_heartbeat_interval() =
             ToProtoDuration(options.heartbeat_interval);
         *response->mutable_lease_duration() = ToProtoDuration(options.duration);
+        *response->mutable_fence_after() =
+            ToProtoDuration(options.FenceAfter());
         return absl::OkStatus();
       });
 }
@@ -108,12 +110,19 @@ grpc::ServerUnaryReactor* WorkerService::ReportMetrics(
   return RunUnary<v1::ReportMetricsRequest, v1::ReportMetricsResponse>(
       environment_, {kService, "ReportMetrics"}, context, request, response,
       [this](const v1::ReportMetricsRequest& request,
-             v1::ReportMetricsResponse*) {
+             v1::ReportMetricsResponse*) -> absl::Status {
         std::vector<storage::MetricRow> rows;
         rows.reserve(request.rows_size());
         const absl::Time now = clock_.WallNow();
         for (const v1::MetricRow& row : request.rows()) {
           rows.push_back(FromProto(row, now));
+        }
+        const std::vector<int64_t> unusable(
+            request.unusable_checkpoints().begin(),
+            request.unusable_checkpoints().end());
+        if (!unusable.empty()) {
+          ATTUNE_RETURN_IF_ERROR(
+              reports_.DropCheckpoints(request.lease_token(), unusable));
         }
         return reports_.AddMetrics(request.lease_token(), std::move(rows),
                                    request.total_steps());

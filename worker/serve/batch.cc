@@ -27,12 +27,15 @@ struct DecodedImages {
   std::vector<absl::Status> errors;  // [B]; zeros in `pixels` for an error
 };
 
-DecodedImages Decode(const v1::ServeResponse::Batch& batch, int size,
-                     content::WorkPool& pool) {
+absl::StatusOr<DecodedImages> Decode(const v1::ServeResponse::Batch& batch,
+                                     int size, content::WorkPool& pool) {
   const int count = batch.images_size();
-  DecodedImages decoded = {
-      .pixels = at::zeros({count, size, size, 3}, at::kByte),
-      .errors = std::vector<absl::Status>(count)};
+  DecodedImages decoded;
+  decoded.errors.resize(count);
+  ATTUNE_RETURN_IF_ERROR(model::CatchTorchErrors([&] {
+    decoded.pixels = at::zeros({count, size, size, 3}, at::kByte);
+    return absl::OkStatus();
+  }));
   auto* const pixels = decoded.pixels.mutable_data_ptr<uint8_t>();
   const size_t image_bytes = static_cast<size_t>(size) * size * 3;
   for (int i = 0; i < count; ++i) {
@@ -72,6 +75,19 @@ absl::StatusOr<at::Tensor> Embed(const content::LoadedVersion& version,
   });
 }
 
+// The errors of single items, whose embeddings become zeros.
+void AddItemErrors(const std::vector<absl::Status>& errors, int64_t dimensions,
+                   v1::ServeRequest::BatchResult* result) {
+  for (size_t i = 0; i < errors.size(); ++i) {
+    if (errors[i].ok()) continue;
+    std::fill_n(result->mutable_embeddings()->begin() + i * dimensions,
+                dimensions, 0.0F);
+    v1::ServeRequest::BatchItemError& error = *result->add_errors();
+    error.set_item(static_cast<int32_t>(i));
+    *error.mutable_error() = ToItemError(errors[i]);
+  }
+}
+
 }  // namespace
 
 v1::ItemError ToItemError(const absl::Status& status) {
@@ -89,28 +105,38 @@ v1::ServeRequest::BatchResult RunBatch(const content::LoadedVersion& version,
   v1::ServeRequest::BatchResult result;
   result.set_batch_id(batch.batch_id());
   const int64_t dimensions = version.config.embedding_size;
-  DecodedImages decoded;
+  absl::StatusOr<DecodedImages> decoded;
   if (batch.images_size() > 0) {
     decoded = Decode(batch, version.config.image_size, pool);
+    if (!decoded.ok()) {
+      *result.mutable_error() = ToItemError(decoded.status());
+      return result;
+    }
+  } else {
+    decoded.emplace();
   }
-  const absl::Time begin = absl::Now();
-  const absl::StatusOr<at::Tensor> embeddings =
-      Embed(version, batch, decoded.pixels, device);
-  *result.mutable_forward_time() = ToProtoDuration(absl::Now() - begin);
-  if (!embeddings.ok()) {
-    *result.mutable_error() = ToItemError(embeddings.status());
-    return result;
+  const std::vector<absl::Status>& errors = decoded->errors;
+  const bool all_broken =
+      !errors.empty() &&
+      std::none_of(errors.begin(), errors.end(),
+                   [](const absl::Status& status) { return status.ok(); });
+  if (all_broken) {
+    // Nothing to compute: every item gets zeros below.
+    result.mutable_embeddings()->Resize(
+        static_cast<int>(errors.size() * dimensions), 0.0F);
+  } else {
+    const absl::Time begin = absl::Now();
+    const absl::StatusOr<at::Tensor> embeddings =
+        Embed(version, batch, decoded->pixels, device);
+    *result.mutable_forward_time() = ToProtoDuration(absl::Now() - begin);
+    if (!embeddings.ok()) {
+      *result.mutable_error() = ToItemError(embeddings.status());
+      return result;
+    }
+    const float* const values = embeddings->const_data_ptr<float>();
+    result.mutable_embeddings()->Add(values, values + embeddings->numel());
   }
-  const float* const values = embeddings->const_data_ptr<float>();
-  result.mutable_embeddings()->Add(values, values + embeddings->numel());
-  for (size_t i = 0; i < decoded.errors.size(); ++i) {
-    if (decoded.errors[i].ok()) continue;
-    std::fill_n(result.mutable_embeddings()->begin() + i * dimensions,
-                dimensions, 0.0F);
-    v1::ServeRequest::BatchItemError& error = *result.add_errors();
-    error.set_item(static_cast<int32_t>(i));
-    *error.mutable_error() = ToItemError(decoded.errors[i]);
-  }
+  AddItemErrors(errors, dimensions, &result);
   return result;
 }
 

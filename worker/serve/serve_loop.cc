@@ -71,6 +71,7 @@ class ServeLoop::Stream {
  public:
   explicit Stream(ServeLoop& loop)
       : loop_(loop),
+        loading_(loop.connection_, ended_),
         scope_(loop.connection_.stop(), context_),
         stream_(loop.connection_.worker_stub().Serve(&context_)) {}
 
@@ -87,6 +88,9 @@ class ServeLoop::Stream {
       Inbox& inbox = message.has_batch() ? batches_ : loads_;
       inbox.Push(std::move(message));
     }
+    // Nobody waits for a load that is on its way: without this it would go on
+    // while the server cannot be reached, and the next stream begin after it.
+    ended_.Stop();
     loads_.Close();
     batches_.Close();
     loader.join();
@@ -116,7 +120,7 @@ class ServeLoop::Stream {
         continue;
       }
       const v1::VersionContent& content = message.load().version();
-      const absl::Status status = loop_.versions_.Load(content);
+      const absl::Status status = loop_.versions_.Load(loading_, content);
       v1::ServeRequest answer;
       answer.mutable_load_result()->set_version_digest(content.digest());
       if (status.ok()) {
@@ -140,6 +144,7 @@ class ServeLoop::Stream {
         Write(answer);
       } else if (drain) {
         // The server gives what comes now to others and ends the call.
+        ended_.Stop();
         return HalfClose();
       }
     }
@@ -160,6 +165,9 @@ class ServeLoop::Stream {
   }
 
   ServeLoop& loop_;
+  // Signalled when the stream is over: ends a load.
+  transport::StopSignal ended_;
+  transport::ServerConnection loading_;
   grpc::ClientContext context_;
   transport::StopSignal::Scope scope_;
   std::unique_ptr<grpc::ClientReaderWriter<v1::ServeRequest, v1::ServeResponse>>
@@ -175,7 +183,7 @@ ServeLoop::ServeLoop(transport::ServerConnection& connection,
     : connection_(connection),
       drain_(drain),
       options_(std::move(options)),
-      versions_(connection, options_.device),
+      versions_(options_.device),
       pool_(options_.decode_threads) {}
 
 void ServeLoop::Run() {

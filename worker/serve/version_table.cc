@@ -6,7 +6,8 @@
 
 namespace attune::serve {
 
-absl::Status VersionTable::Load(const v1::VersionContent& content) {
+absl::Status VersionTable::Load(transport::ServerConnection& connection,
+                                const v1::VersionContent& content) {
   content::TensorsByDigest known;
   {
     absl::MutexLock lock(&mutex_);
@@ -17,7 +18,7 @@ absl::Status VersionTable::Load(const v1::VersionContent& content) {
   }
   ATTUNE_ASSIGN_OR_RETURN(
       content::LoadedVersion version,
-      content::LoadVersion(connection_, content, device_, known));
+      content::LoadVersion(connection, content, device_, known));
   absl::MutexLock lock(&mutex_);
   versions_[content.digest()] =
       std::make_shared<const content::LoadedVersion>(std::move(version));

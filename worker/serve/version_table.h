@@ -22,13 +22,12 @@ class VersionTable {
  public:
   using Loaded = std::shared_ptr<const content::LoadedVersion>;
 
-  // `connection` must outlive the table.
-  VersionTable(transport::ServerConnection& connection, at::Device device)
-      : connection_(connection), device_(device) {}
+  explicit VersionTable(at::Device device) : device_(device) {}
 
-  // Fetches a version, unless it is there. Errors of content::LoadVersion. For
-  // one thread at a time.
-  absl::Status Load(const v1::VersionContent& content);
+  // Fetches a version over `connection`, unless it is there. Errors of
+  // content::LoadVersion. For one thread at a time.
+  absl::Status Load(transport::ServerConnection& connection,
+                    const v1::VersionContent& content);
 
   // Its memory is free once nobody uses it.
   void Unload(const std::string& digest);
@@ -38,7 +37,6 @@ class VersionTable {
   Loaded Find(const std::string& digest) const;
 
  private:
-  transport::ServerConnection& connection_;
   const at::Device device_;
   mutable absl::Mutex mutex_;
   std::map<std::string, Loaded> versions_ ABSL_GUARDED_BY(mutex_);

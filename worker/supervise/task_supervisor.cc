@@ -68,9 +68,11 @@ void TaskSupervisor::PassWishes(ChildProcess& child, Asked* asked) {
 TaskSupervisor::Ending TaskSupervisor::AwaitEnd(const v1::Task& task,
                                                 ChildProcess& child) {
   Asked asked;
+  StallDetector stall(options_.stall, clock_.MonotonicNow());
   while (true) {
     if (const std::optional<Progress> progress = child.AwaitProgress(kTick)) {
       heartbeats_.SetProgress(*progress);
+      stall.Progressed(*progress, clock_.MonotonicNow());
     }
     if (const std::optional<ChildEnd> end = child.Poll()) {
       return ReportEnd(task, *end, asked);
@@ -96,6 +98,14 @@ TaskSupervisor::Ending TaskSupervisor::AwaitEnd(const v1::Task& task,
       Fail(task, v1::FailTaskRequest::KIND_HAND_BACK, "WORKER_STOPPED",
            "the task did not stop in time and was killed");
       return Ending::kOverdue;
+    }
+    if (stall.Stalled(clock_.MonotonicNow())) {
+      child.Kill();
+      Fail(task, v1::FailTaskRequest::KIND_RETRYABLE, "STALLED",
+           absl::StrCat("nothing was done for ",
+                        absl::FormatDuration(stall.Limit()),
+                        ": the task was killed"));
+      return Ending::kStalled;
     }
   }
 }

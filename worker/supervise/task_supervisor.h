@@ -9,14 +9,15 @@
 #include "common/clock.h"
 #include "worker/supervise/child_process.h"
 #include "worker/supervise/heartbeats.h"
+#include "worker/supervise/stall_detector.h"
 #include "worker/transport/server_connection.h"
 #include "worker/transport/stop_signal.h"
 
 namespace attune::supervise {
 
 // Runs tasks, each in a child process, and answers for them: a child that
-// dies is reported at once, one whose lease is lost is killed, and the
-// server's and the operator's wishes are passed on. Not thread-safe.
+// dies is reported at once, one whose lease is lost or that hangs is killed,
+// and the server's and the operator's wishes are passed on. Not thread-safe.
 class TaskSupervisor {
  public:
   struct Options {
@@ -24,8 +25,9 @@ class TaskSupervisor {
     std::vector<std::string> command;
     // For storing a checkpoint and handing back; then the child is killed and
     // the checkpoint before stands.
-    absl::Duration hand_back_limit = absl::Seconds(75);
+    absl::Duration hand_back_limit = absl::Seconds(60);
     absl::Duration cancel_limit = absl::Seconds(10);
+    StallDetector::Options stall = {};
   };
 
   enum class Ending {
@@ -34,9 +36,11 @@ class TaskSupervisor {
     kReported,
     kLeaseLost,
     kFenced,
-    // The child died, or did not stop in time; reported from here.
+    // The child died, did not stop in time, or did not get on; reported from
+    // here.
     kCrashed,
     kOverdue,
+    kStalled,
   };
 
   // `connection` and `heartbeats` must go on working while `drain` is

@@ -100,7 +100,7 @@ absl::StatusOr<at::Tensor> Evaluator::ImageEmbeddings(
     const ClipConfig& config, const model::Tensors& tensors) {
   std::unique_ptr<PixelStore>& store = pixels_[config.image_size];
   const auto report = [this](int64_t done, int64_t total) {
-    context_->report_progress({.step = done, .total_steps = total});
+    context_->progress.Set({.step = done, .total_steps = total});
   };
   if (store == nullptr) {
     ATTUNE_ASSIGN_OR_RETURN(
@@ -142,6 +142,7 @@ absl::StatusOr<at::Tensor> Evaluator::TextEmbeddings(
         model::Normalised(
             model::EncodeTexts(config, tensors, batch.To(context_->device)))
             .to(at::kCPU));
+    context_->progress.Worked();
   }
   return at::cat(parts);
 }

@@ -10,6 +10,7 @@
 #include "common/error.h"
 #include "common/status_macros.h"
 #include "worker/content/device.h"
+#include "worker/content/device_memory.h"
 #include "worker/task/evaluate_task.h"
 #include "worker/task/task_context.h"
 #include "worker/task/train_task.h"
@@ -29,17 +30,19 @@ struct Stopping {
 
 absl::StatusOr<v1::CompleteTaskRequest> Work(
     const std::shared_ptr<grpc::Channel>& channel, const v1::Task& task,
-    const TaskOptions& options, Stopping& stopping) {
-  ATTUNE_ASSIGN_OR_RETURN(const at::Device device,
-                          content::ResolveDevice(options.device));
+    const TaskOptions& options, const at::Device& device, Stopping& stopping) {
   transport::ServerConnection connection(channel, stopping.stop);
-  const TaskContext context = {.connection = connection,
-                               .orders = stopping.orders,
-                               .lease_token = task.lease_token(),
-                               .device = device,
-                               .threads = options.threads,
-                               .cache_dir = options.cache_dir,
-                               .report_progress = options.report_progress};
+  ProgressReport progress(options.report_progress);
+  connection.SetTransferListener([&progress] { progress.Worked(); });
+  const TaskContext context = {
+      .connection = connection,
+      .orders = stopping.orders,
+      .lease_token = task.lease_token(),
+      .device = device,
+      .threads = options.threads,
+      .cache_dir = options.cache_dir,
+      .checkpoint_interval = options.checkpoint_interval,
+      .progress = progress};
   v1::CompleteTaskRequest request;
   request.set_lease_token(task.lease_token());
   switch (task.spec_case()) {
@@ -73,8 +76,8 @@ std::string ReasonOf(const absl::Status& status) {
 
 }  // namespace
 
-FailTaskRequest::Kind FailureKind(const absl::Status& status,
-                                  bool order_given) {
+FailTaskRequest::Kind FailureKind(const absl::Status& status, bool order_given,
+                                  bool device_free) {
   if (transport::IsLeaseLost(status)) return FailTaskRequest::KIND_UNSPECIFIED;
   switch (status.code()) {
     case absl::StatusCode::kCancelled:
@@ -86,8 +89,15 @@ FailTaskRequest::Kind FailureKind(const absl::Status& status,
     case absl::StatusCode::kOutOfRange:
     case absl::StatusCode::kUnimplemented:
     case absl::StatusCode::kDataLoss:
-    case absl::StatusCode::kResourceExhausted:
       return FailTaskRequest::KIND_PERMANENT;
+    case absl::StatusCode::kResourceExhausted: {
+      const std::string reason = ErrorReason(status);
+      // Room may be made on the server's disk, and others may leave the device.
+      return reason == "DISK_FULL" ||
+                     (reason == "OUT_OF_MEMORY" && !device_free)
+                 ? FailTaskRequest::KIND_RETRYABLE
+                 : FailTaskRequest::KIND_PERMANENT;
+    }
     default:
       return FailTaskRequest::KIND_RETRYABLE;
   }
@@ -105,8 +115,11 @@ int RunTask(std::shared_ptr<grpc::Channel> channel, const v1::Task& task,
   // The last report goes out even when an order has stopped everything else.
   transport::StopSignal never;
   transport::ServerConnection reporting(channel, never);
+  const absl::StatusOr<at::Device> device =
+      content::ResolveDevice(options.device);
   const absl::StatusOr<v1::CompleteTaskRequest> result =
-      Work(channel, task, options, *stopping);
+      device.ok() ? Work(channel, task, options, *device, *stopping)
+                  : device.status();
   absl::Status status = result.status();
   if (status.ok()) {
     status = transport::Retry(never, "CompleteTask", [&] {
@@ -114,8 +127,9 @@ int RunTask(std::shared_ptr<grpc::Channel> channel, const v1::Task& task,
     });
     if (status.ok()) return supervise::kChildDone;
   }
-  const FailTaskRequest::Kind kind =
-      FailureKind(status, stopping->orders.given());
+  const FailTaskRequest::Kind kind = FailureKind(
+      status, stopping->orders.given(),
+      !device.ok() || content::ReadMemoryUse(*device).OtherwiseFree());
   if (kind == FailTaskRequest::KIND_UNSPECIFIED) {
     return supervise::kChildLeaseLost;
   }

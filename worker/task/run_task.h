@@ -9,6 +9,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "attune/v1/worker_service.pb.h"
 #include "worker/supervise/child_protocol.h"
 
@@ -21,15 +22,18 @@ struct TaskOptions {
   int threads = 1;
   // Folder of the pixel cache, "" for none.
   std::string cache_dir;
+  // A training task stores a checkpoint at least so often.
+  absl::Duration checkpoint_interval = absl::Minutes(10);
   // Where orders come from; called by a thread of its own until it fails.
   std::function<absl::StatusOr<supervise::Order>()> read_order;
   std::function<void(const supervise::Progress&)> report_progress;
 };
 
 // How an error ends an attempt: LEASE_LOST has no report (KIND_UNSPECIFIED),
-// what another attempt would meet again is permanent.
+// what another attempt would meet again is permanent. `device_free`: nobody
+// else has much of the device's memory.
 v1::FailTaskRequest::Kind FailureKind(const absl::Status& status,
-                                      bool order_given);
+                                      bool order_given, bool device_free);
 
 // Does a leased task in this process, reports its end to the server, and
 // returns one of ChildExit. Does not wait for the thread that reads orders:

@@ -4,11 +4,12 @@
 #include <ATen/core/Tensor.h>
 
 #include <atomic>
-#include <functional>
 #include <string>
 
+#include "absl/time/time.h"
 #include "worker/supervise/child_protocol.h"
 #include "worker/task/pixel_store.h"
+#include "worker/task/progress_report.h"
 #include "worker/transport/server_connection.h"
 #include "worker/transport/stop_signal.h"
 
@@ -54,8 +55,10 @@ struct TaskContext {
   int threads = 1;
   // Folder of the pixel cache, "" for none.
   std::string cache_dir;
-  // To the heartbeat.
-  std::function<void(const supervise::Progress&)> report_progress;
+  // A checkpoint is stored at least so often.
+  absl::Duration checkpoint_interval = absl::Minutes(10);
+  // To the heartbeat, and against being taken for one that hangs.
+  ProgressReport& progress;
 
   PixelStore::Options PixelOptions(int size) const {
     return {.size = size, .threads = threads, .cache_dir = cache_dir};

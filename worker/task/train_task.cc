@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
@@ -79,9 +80,10 @@ class Run {
     spdlog::info("loading {} pictures", ImagesOf(data_).size());
     ATTUNE_ASSIGN_OR_RETURN(
         PixelStore pixels,
-        PixelStore::Load(context_.connection, examples, ImagesOf(data_),
-                         context_.PixelOptions(base_.config.image_size),
-                         [](int64_t, int64_t) {}));
+        PixelStore::Load(
+            context_.connection, examples, ImagesOf(data_),
+            context_.PixelOptions(base_.config.image_size),
+            [this](int64_t, int64_t) { context_.progress.Worked(); }));
     pixels_ = std::make_unique<PixelStore>(std::move(pixels));
     return absl::OkStatus();
   }
@@ -96,30 +98,52 @@ class Run {
             .reference_digest = task_.base().digest()};
   }
 
-  absl::Status Restore(train::Trainer& trainer) {
+  // The bytes are checked against their digests as they come.
+  absl::Status Restore(const v1::CheckpointContent& checkpoint,
+                       train::Trainer& trainer) {
     train::TrainerState state;
+    ATTUNE_ASSIGN_OR_RETURN(state.json,
+                            UnwrapState(checkpoint.state(), identity()));
     ATTUNE_ASSIGN_OR_RETURN(
-        state.json, UnwrapState(task_.checkpoint().state(), identity()));
-    ATTUNE_ASSIGN_OR_RETURN(
-        state.tensors, content::FetchTensors(context_.connection,
-                                             task_.checkpoint().manifest()));
+        state.tensors,
+        content::FetchTensors(context_.connection, checkpoint.manifest()));
     return trainer.Restore(state);
   }
 
+  // From the newest checkpoint that can be used, or from the start: the job's
+  // result does not depend on it, only its duration.
   absl::StatusOr<std::unique_ptr<train::Trainer>> StartOrResume() {
-    ATTUNE_ASSIGN_OR_RETURN(std::unique_ptr<train::Trainer> trainer,
-                            NewTrainer());
-    if (!task_.has_checkpoint()) return trainer;
-    const absl::Status restored = Restore(*trainer);
-    if (restored.ok()) {
-      spdlog::info("going on from step {}", trainer->step());
-      return trainer;
+    std::vector<const v1::CheckpointContent*> checkpoints;
+    if (task_.has_checkpoint()) checkpoints.push_back(&task_.checkpoint());
+    for (const auto& earlier : task_.earlier_checkpoints()) {
+      checkpoints.push_back(&earlier);
     }
-    if (absl::IsCancelled(restored) || transport::IsTransient(restored)) {
-      return restored;
+    v1::ReportMetricsRequest report;
+    std::unique_ptr<train::Trainer> resumed;
+    for (const v1::CheckpointContent* checkpoint : checkpoints) {
+      ATTUNE_ASSIGN_OR_RETURN(std::unique_ptr<train::Trainer> trainer,
+                              NewTrainer());
+      const absl::Status restored = Restore(*checkpoint, *trainer);
+      if (restored.ok()) {
+        spdlog::info("going on from step {}", trainer->step());
+        resumed = std::move(trainer);
+        break;
+      }
+      if (absl::IsCancelled(restored) || transport::IsTransient(restored) ||
+          absl::IsResourceExhausted(restored)) {
+        return restored;
+      }
+      spdlog::warn("the checkpoint after step {} cannot be used: {}",
+                   checkpoint->step(), std::string(restored.message()));
+      report.add_unusable_checkpoints(checkpoint->step());
     }
-    // The job's result does not depend on the checkpoint, only its duration.
-    spdlog::warn("starting from step 0: {}", std::string(restored.message()));
+    if (report.unusable_checkpoints_size() > 0) {
+      report.set_lease_token(context_.lease_token);
+      ATTUNE_RETURN_IF_ERROR(transport::Retry(
+          context_.connection.stop(), "ReportMetrics",
+          [&] { return context_.connection.ReportMetrics(report); }));
+    }
+    if (resumed != nullptr) return resumed;
     return NewTrainer();
   }
 
@@ -142,9 +166,10 @@ class Run {
                 task_.spec().checkpoint_every() > 0
             ? std::optional<int64_t>(task_.spec().checkpoint_every())
             : std::nullopt,
-        trainer.steps_per_epoch(), trainer.step(), clock_.MonotonicNow());
+        trainer.steps_per_epoch(), context_.checkpoint_interval, trainer.step(),
+        clock_.MonotonicNow());
     context_.orders.SetInterruptible(false);
-    context_.report_progress(
+    context_.progress.Set(
         {.step = trainer.step(), .total_steps = trainer.total_steps()});
     while (trainer.step() < trainer.total_steps()) {
       if (context_.orders.given()) {
@@ -156,7 +181,7 @@ class Run {
       reporter.Add(ToRow(metrics, attempt_,
                          static_cast<double>(trainer.batch_size()) /
                              absl::ToDoubleSeconds(now - begin)));
-      context_.report_progress(
+      context_.progress.Set(
           {.step = trainer.step(), .total_steps = trainer.total_steps()});
       ATTUNE_RETURN_IF_ERROR(reporter.status());
       ATTUNE_RETURN_IF_ERROR(writer.status());

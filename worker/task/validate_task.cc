@@ -39,7 +39,7 @@ absl::StatusOr<v1::ValidateResult> RunValidateTask(
           absl::MutexLock lock(&mutex);
           bad[static_cast<int64_t>(index)] = std::string(status.message());
         }
-        context.report_progress({.step = ++done, .total_steps = total});
+        context.progress.Set({.step = ++done, .total_steps = total});
       }));
   v1::ValidateResult result;
   for (const v1::Example& example : examples.examples) {

@@ -12,7 +12,6 @@
 #include "common/digest.h"
 #include "common/error.h"
 #include "common/grpc/channel.h"
-#include "common/grpc/status_conversion.h"
 #include "common/status_macros.h"
 #include "worker/transport/retry.h"
 
@@ -49,6 +48,7 @@ absl::Status GetOnce(
   v1::GetBlobsResponse response;
   std::string bytes;
   while (reader->Read(&response)) {
+    connection.ChunkMoved();
     absl::Status status;
     if (*next == end ||
         static_cast<size_t>(response.index()) != *next - begin) {
@@ -67,7 +67,7 @@ absl::Status GetOnce(
       return absl::OkStatus();
     }
   }
-  ATTUNE_RETURN_IF_ERROR(FromGrpcStatus(reader->Finish()));
+  ATTUNE_RETURN_IF_ERROR(connection.EndOfCall(reader->Finish()));
   if (*next != end) return Damaged(digests[*next], "nothing");
   return absl::OkStatus();
 }
@@ -94,12 +94,13 @@ absl::Status PutOnce(ServerConnection& connection,
       const absl::string_view chunk = blob.bytes.substr(at, kMaxChunkBytes);
       request.set_chunk(std::string(chunk));
       open = writer->Write(request);
+      connection.ChunkMoved();
       at += chunk.size();
       request.Clear();
     } while (open && at < blob.bytes.size());
   }
   writer->WritesDone();
-  return FromGrpcStatus(writer->Finish());
+  return connection.EndOfCall(writer->Finish());
 }
 
 }  // namespace

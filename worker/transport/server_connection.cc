@@ -22,18 +22,18 @@ constexpr absl::Duration kPollMargin = absl::Seconds(10);
 constexpr int kExamplePageSize = 2'000;
 
 template <typename Stub, typename Request, typename Response>
-absl::StatusOr<Response> Call(StopSignal& stop, absl::Duration timeout,
-                              Stub& stub,
+absl::StatusOr<Response> Call(ServerConnection& connection,
+                              absl::Duration timeout, Stub& stub,
                               grpc::Status (Stub::*method)(grpc::ClientContext*,
                                                            const Request&,
                                                            Response*),
                               const Request& request) {
   grpc::ClientContext context;
   context.set_deadline(absl::ToChronoTime(absl::Now() + timeout));
-  StopSignal::Scope scope(stop, context);
+  StopSignal::Scope scope(connection.stop(), context);
   Response response;
   const grpc::Status status = (stub.*method)(&context, request, &response);
-  if (!status.ok()) return FromGrpcStatus(status);
+  if (!status.ok()) return connection.EndOfCall(status);
   return response;
 }
 
@@ -43,13 +43,21 @@ using WorkerStub = v1::WorkerService::Stub;
 
 ServerConnection::ServerConnection(std::shared_ptr<grpc::Channel> channel,
                                    StopSignal& stop)
-    : worker_(v1::WorkerService::NewStub(channel)),
-      dataset_(v1::DatasetService::NewStub(channel)),
+    : channel_(std::move(channel)),
+      worker_(v1::WorkerService::NewStub(channel_)),
+      dataset_(v1::DatasetService::NewStub(channel_)),
       stop_(stop) {}
+
+absl::Status ServerConnection::EndOfCall(const grpc::Status& status) const {
+  if (status.error_code() == grpc::StatusCode::CANCELLED && !stop_.stopped()) {
+    return absl::UnavailableError("the server ended the call as it stopped");
+  }
+  return FromGrpcStatus(status);
+}
 
 absl::StatusOr<v1::RegisterResponse> ServerConnection::Register(
     const v1::RegisterRequest& request) {
-  return Call(stop_, kCallTimeout, *worker_, &WorkerStub::Register, request);
+  return Call(*this, kCallTimeout, *worker_, &WorkerStub::Register, request);
 }
 
 absl::StatusOr<std::optional<v1::Task>> ServerConnection::LeaseTask(
@@ -58,7 +66,7 @@ absl::StatusOr<std::optional<v1::Task>> ServerConnection::LeaseTask(
   request.set_worker_id(worker_id);
   *request.mutable_wait() = ToProtoDuration(wait);
   ATTUNE_ASSIGN_OR_RETURN(v1::LeaseTaskResponse response,
-                          Call(stop_, wait + kPollMargin, *worker_,
+                          Call(*this, wait + kPollMargin, *worker_,
                                &WorkerStub::LeaseTask, request));
   if (!response.has_task()) return std::nullopt;
   return std::move(*response.mutable_task());
@@ -66,26 +74,26 @@ absl::StatusOr<std::optional<v1::Task>> ServerConnection::LeaseTask(
 
 absl::StatusOr<v1::HeartbeatResponse> ServerConnection::Heartbeat(
     const v1::HeartbeatRequest& request, absl::Duration timeout) {
-  return Call(stop_, timeout, *worker_, &WorkerStub::Heartbeat, request);
+  return Call(*this, timeout, *worker_, &WorkerStub::Heartbeat, request);
 }
 
 absl::Status ServerConnection::ReportMetrics(
     const v1::ReportMetricsRequest& request) {
-  return Call(stop_, kCallTimeout, *worker_, &WorkerStub::ReportMetrics,
+  return Call(*this, kCallTimeout, *worker_, &WorkerStub::ReportMetrics,
               request)
       .status();
 }
 
 absl::Status ServerConnection::CommitCheckpoint(
     const v1::CommitCheckpointRequest& request) {
-  return Call(stop_, kCommitTimeout, *worker_, &WorkerStub::CommitCheckpoint,
+  return Call(*this, kCommitTimeout, *worker_, &WorkerStub::CommitCheckpoint,
               request)
       .status();
 }
 
 absl::StatusOr<v1::CompleteTaskResponse> ServerConnection::CompleteTask(
     const v1::CompleteTaskRequest& request) {
-  return Call(stop_, kCommitTimeout, *worker_, &WorkerStub::CompleteTask,
+  return Call(*this, kCommitTimeout, *worker_, &WorkerStub::CompleteTask,
               request);
 }
 
@@ -98,7 +106,7 @@ absl::Status ServerConnection::FailTask(const std::string& lease_token,
   request.set_kind(kind);
   request.set_reason(reason);
   request.set_message(message);
-  return Call(stop_, kCallTimeout, *worker_, &WorkerStub::FailTask, request)
+  return Call(*this, kCallTimeout, *worker_, &WorkerStub::FailTask, request)
       .status();
 }
 
@@ -107,7 +115,7 @@ absl::StatusOr<std::vector<std::string>> ServerConnection::FindMissingBlobs(
   v1::FindMissingBlobsRequest request;
   request.mutable_digests()->Add(digests.begin(), digests.end());
   ATTUNE_ASSIGN_OR_RETURN(v1::FindMissingBlobsResponse response,
-                          Call(stop_, kCommitTimeout, *worker_,
+                          Call(*this, kCommitTimeout, *worker_,
                                &WorkerStub::FindMissingBlobs, request));
   return std::vector<std::string>(response.digests().begin(),
                                   response.digests().end());
@@ -121,7 +129,7 @@ absl::StatusOr<std::vector<v1::Example>> ServerConnection::ListExamples(
   request.set_page_token(*page_token);
   ATTUNE_ASSIGN_OR_RETURN(
       v1::ListExamplesResponse response,
-      Call(stop_, kCommitTimeout, *dataset_,
+      Call(*this, kCommitTimeout, *dataset_,
            &v1::DatasetService::Stub::ListExamples, request));
   *page_token = response.next_page_token();
   return std::vector<v1::Example>(

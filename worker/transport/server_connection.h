@@ -5,9 +5,11 @@
 
 #include <grpcpp/channel.h>
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -26,6 +28,22 @@ class ServerConnection {
  public:
   // Neither `stop` nor what the channel needs may die before this.
   ServerConnection(std::shared_ptr<grpc::Channel> channel, StopSignal& stop);
+  // The same channel with another stop signal.
+  ServerConnection(const ServerConnection& other, StopSignal& stop)
+      : ServerConnection(other.channel_, stop) {}
+
+  // `listener` hears of every chunk of a blob that comes or goes, from the
+  // thread that moves it. Call before the first call.
+  void SetTransferListener(std::function<void()> listener) {
+    transfer_listener_ = std::move(listener);
+  }
+  void ChunkMoved() const {
+    if (transfer_listener_) transfer_listener_();
+  }
+
+  // How a call ended. One that nobody here has cancelled was cut off by a
+  // server that stops: UNAVAILABLE.
+  absl::Status EndOfCall(const grpc::Status& status) const;
 
   absl::StatusOr<v1::RegisterResponse> Register(const v1::RegisterRequest&);
   // A task, or nothing when none came within `wait`.
@@ -51,6 +69,8 @@ class ServerConnection {
   StopSignal& stop() { return stop_; }
 
  private:
+  const std::shared_ptr<grpc::Channel> channel_;
+  std::function<void()> transfer_listener_;
   std::unique_ptr<v1::WorkerService::Stub> worker_;
   std::unique_ptr<v1::DatasetService::Stub> dataset_;
   StopSignal& stop_;

@@ -38,6 +38,7 @@ class CountingMetrics : public Metrics {
  public:
   void JobMoved(storage::JobState, storage::JobState) override { ++moves; }
   void LeaseExpired() override { ++expirations; }
+  void CheckpointsUnusable(int64_t count) override { unusable += count; }
   void TaskLeased(absl::Duration duration) override { queued = duration; }
   void TrainProgress(int64_t new_steps, int64_t new_examples) override {
     steps += new_steps;
@@ -46,6 +47,7 @@ class CountingMetrics : public Metrics {
 
   int moves = 0;
   int expirations = 0;
+  int64_t unusable = 0;
   absl::Duration queued;
   int64_t steps = 0;
   int64_t examples = 0;

@@ -1,11 +1,14 @@
 #include "server/core/lease_manager.h"
 
+#include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "common/error.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -30,17 +33,56 @@ TEST(LeaseOptionsTest, ALeaseUnderFourHeartbeatsIsRefused) {
   options.duration = 4 * options.heartbeat_interval;
   EXPECT_THAT(options.Validate(), IsOk());
   options.duration -= absl::Milliseconds(1);
+  EXPECT_THAT(options.Validate(),
+              HasError(absl::StatusCode::kInvalidArgument, "INVALID_OPTIONS"));
+}
+
+TEST(LeaseOptionsTest, TheDefaultsAreTheContract) {
+  const LeaseOptions options;
+  EXPECT_EQ(options.heartbeat_interval, absl::Seconds(5));
+  EXPECT_EQ(options.duration, absl::Seconds(30));
+  EXPECT_EQ(options.FenceAfter(), absl::Seconds(20));
+  EXPECT_EQ(options.max_failures, 5);
+}
+
+TEST(LeaseOptionsTest, AFenceThatIsTooEarlyOrTooLateIsRefused) {
+  for (const int seconds : {9, 26, 40}) {
+    LeaseOptions options;
+    options.fence_after = absl::Seconds(seconds);
+    EXPECT_THAT(options.Validate(),
+                HasError(absl::StatusCode::kInvalidArgument, "INVALID_OPTIONS"))
+        << seconds;
+  }
+  LeaseOptions options;
+  options.fence_after = absl::Seconds(25);
+  EXPECT_THAT(options.Validate(), IsOk());
+}
+
+TEST(LeaseOptionsTest, FailuresAndDelaysThatMakeNoSenseAreRefused) {
+  LeaseOptions options;
+  options.max_failures = 0;
+  EXPECT_EQ(options.Validate().code(), absl::StatusCode::kInvalidArgument);
+  options = {};
+  options.max_delay = options.first_delay - absl::Seconds(1);
   EXPECT_EQ(options.Validate().code(), absl::StatusCode::kInvalidArgument);
 }
 
-TEST(LeaseOptionsTest, TheDelayGrowsToItsCap) {
+TEST(LeaseOptionsTest, TheDelayGrowsToItsCapWithJitter) {
   const LeaseOptions options;
-  EXPECT_EQ(options.DelayAfter(1), absl::ZeroDuration());
-  EXPECT_EQ(options.DelayAfter(2), absl::Seconds(10));
-  EXPECT_EQ(options.DelayAfter(3), absl::Seconds(20));
-  EXPECT_EQ(options.DelayAfter(4), absl::Seconds(40));
-  EXPECT_EQ(options.DelayAfter(8), absl::Seconds(600));
-  EXPECT_EQ(options.DelayAfter(1'000), absl::Seconds(600));
+  std::set<absl::Duration> seen;
+  for (int job = 0; job < 100; ++job) {
+    const std::string id = absl::StrCat("job-", job);
+    EXPECT_EQ(options.DelayAfter(1, id), absl::ZeroDuration());
+    for (const auto& [failures, seconds] : std::map<int, int>{
+             {2, 10}, {3, 20}, {4, 40}, {8, 600}, {1'000, 600}}) {
+      const absl::Duration delay = options.DelayAfter(failures, id);
+      EXPECT_LE(delay, absl::Seconds(seconds));
+      EXPECT_GE(delay, absl::Seconds(seconds) * 3 / 4);
+      EXPECT_EQ(delay, options.DelayAfter(failures, id));
+    }
+    seen.insert(options.DelayAfter(2, id));
+  }
+  EXPECT_GT(seen.size(), 50);
 }
 
 class LeaseManagerTest : public JobsFixture {
@@ -325,10 +367,10 @@ TEST_F(LeaseManagerTest, ARestartKeepsCancelWishesAndDelays) {
                          metrics_, options_);
   ASSERT_THAT(restarted.Recover(), IsOk());
   EXPECT_EQ(*restarted.Heartbeat(task.lease_token, 1, 1), Wish::kCancel);
-  clock_.Advance(absl::Seconds(9));
+  clock_.Advance(absl::Seconds(7));
   ASSERT_THAT(restarted.Tick(), IsOk());
   EXPECT_EQ(JobById(failing.id).state, JobState::kBackoff);
-  clock_.Advance(absl::Seconds(1));
+  clock_.Advance(absl::Seconds(3));
   ASSERT_THAT(restarted.Tick(), IsOk());
   EXPECT_EQ(JobById(failing.id).state, JobState::kQueued);
 }

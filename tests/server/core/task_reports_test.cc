@@ -173,6 +173,69 @@ TEST_F(TaskReportsTest, TheLastTwoCheckpointsAreKept) {
   EXPECT_EQ(Events(job.id).back(), "Checkpoint after step 30");
 }
 
+TEST_F(TaskReportsTest, TheCheckpointWithTheSmallestLossIsKeptToo) {
+  const storage::Job job = CreateDpoJob();
+  const LeasedTask task = Lease();
+  // The loss is smallest around step 40, then grows.
+  std::vector<storage::MetricRow> rows = Rows(1, 100);
+  for (storage::MetricRow& row : rows) {
+    row.loss = std::abs(static_cast<double>(row.step) - 35);
+  }
+  ASSERT_THAT(reports_->AddMetrics(task.lease_token, rows, 100), IsOk());
+  for (const int64_t step : {20, 40, 60, 80, 100}) {
+    ASSERT_THAT(reports_->CommitCheckpoint(
+                    task.lease_token, step,
+                    StoreTensors(static_cast<float>(step)), "{}"),
+                IsOk());
+  }
+  const auto checkpoints = jobs_->ListCheckpoints(job.id);
+  ASSERT_THAT(checkpoints, IsOk());
+  std::vector<int64_t> steps;
+  for (const storage::Checkpoint& checkpoint : *checkpoints) {
+    steps.push_back(checkpoint.step);
+  }
+  EXPECT_THAT(steps, ElementsAre(100, 80, 40));
+}
+
+TEST_F(TaskReportsTest, ATaskComesWithTheEarlierCheckpoints) {
+  CreateDpoJob();
+  const LeasedTask first = Lease();
+  for (const int64_t step : {10, 20}) {
+    ASSERT_THAT(reports_->CommitCheckpoint(
+                    first.lease_token, step,
+                    StoreTensors(static_cast<float>(step)), "{}"),
+                IsOk());
+  }
+  ASSERT_THAT(
+      reports_->Fail(first.lease_token, FailureKind::kHandBack, "", "stops"),
+      IsOk());
+  const LeasedTask second = Lease();
+  ASSERT_TRUE(second.checkpoint.has_value());
+  EXPECT_EQ(second.checkpoint->step, 20);
+  ASSERT_THAT(second.earlier_checkpoints, SizeIs(1));
+  EXPECT_EQ(second.earlier_checkpoints[0].step, 10);
+}
+
+TEST_F(TaskReportsTest, ACheckpointThatCannotBeUsedIsDroppedAndCounted) {
+  const storage::Job job = CreateDpoJob();
+  const LeasedTask task = Lease();
+  for (const int64_t step : {10, 20}) {
+    ASSERT_THAT(reports_->CommitCheckpoint(
+                    task.lease_token, step,
+                    StoreTensors(static_cast<float>(step)), "{}"),
+                IsOk());
+  }
+  ASSERT_THAT(reports_->DropCheckpoints(task.lease_token, {20, 33}), IsOk());
+  EXPECT_THAT(*jobs_->ListCheckpoints(job.id), SizeIs(1));
+  EXPECT_EQ(metrics_.unusable, 1);
+  EXPECT_EQ(Events(job.id).back(),
+            "The checkpoint after step 20 cannot be used and is dropped");
+  const std::string before = Everything();
+  EXPECT_THAT(reports_->DropCheckpoints(absl::StrCat(job.id, ".1.x"), {10}),
+              HasError(kAborted, "LEASE_LOST"));
+  EXPECT_EQ(Everything(), before);
+}
+
 TEST_F(TaskReportsTest, ACheckpointNeedsItsBlobs) {
   CreateDpoJob();
   const LeasedTask task = Lease();
@@ -346,15 +409,17 @@ TEST_F(TaskReportsTest, FailuresWaitLongerAndLongerThenTheJobFails) {
   };
   fail();  // tried again at once
   EXPECT_EQ(JobById(job.id).state, JobState::kQueued);
-  for (const int seconds : {10, 20, 40}) {
+  for (const int failures : {2, 3, 4}) {
     fail();
     EXPECT_EQ(JobById(job.id).state, JobState::kBackoff);
+    const absl::Duration delay = options_.DelayAfter(failures, job.id);
+    EXPECT_EQ(JobById(job.id).backoff_until, clock_.WallNow() + delay);
     EXPECT_THAT(jobs_->Get(job.id)->status_message,
                 HasSubstr("(last attempt: CHILD_CRASHED: signal 11)"));
-    clock_.Advance(absl::Seconds(seconds - 1));
+    clock_.Advance(delay - absl::Milliseconds(1));
     ASSERT_THAT(leases_->Tick(), IsOk());
     EXPECT_EQ(JobById(job.id).state, JobState::kBackoff);
-    clock_.Advance(absl::Seconds(1));
+    clock_.Advance(absl::Milliseconds(1));
     ASSERT_THAT(leases_->Tick(), IsOk());
     EXPECT_EQ(JobById(job.id).state, JobState::kQueued);
     AddWorker();

@@ -51,6 +51,15 @@ TEST(PrometheusMetricsTest, CallsAreCountedByCode) {
   EXPECT_NEAR(histogram.sample_sum, 0.006, 1e-9);
 }
 
+TEST(PrometheusMetricsTest, UnusableCheckpointsAreCounted) {
+  PrometheusMetrics metrics;
+  metrics.CheckpointsUnusable(2);
+  EXPECT_EQ(Find(metrics.registry()->Collect(),
+                 "attune_unusable_checkpoints_total", {})
+                .counter.value,
+            2);
+}
+
 TEST(PrometheusMetricsTest, EventsOfServingAndTrainingAreCounted) {
   PrometheusMetrics metrics;
   metrics.BatchSent(12);

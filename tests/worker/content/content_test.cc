@@ -8,6 +8,7 @@
 #include "gtest/gtest.h"
 #include "tests/worker/content/small_clip.h"
 #include "worker/content/device.h"
+#include "worker/content/device_memory.h"
 #include "worker/content/tensor_upload.h"
 #include "worker/content/version_loader.h"
 #include "worker/content/work_pool.h"
@@ -26,6 +27,27 @@ class ContentTest : public testing::Test {
   const ClipConfig config_ = test::SmallClipConfig();
   const model::Tensors tensors_ = model::RandomTensors(config_, 3);
 };
+
+TEST(MemoryUseTest, OthersMemoryIsWhatIsNeitherFreeNorOurs) {
+  const std::string meminfo =
+      "MemTotal:       16000000 kB\nMemFree:         1000000 kB\n"
+      "MemAvailable:    6000000 kB\nBuffers:           10000 kB\n";
+  // 2,000,000 pages of 4 KiB: 8,000,000 KiB of our own.
+  MemoryUse use = ParseMemoryUse(meminfo, "3000000 2000000 100", 4096);
+  EXPECT_EQ(use.total, int64_t{16'000'000} << 10);
+  EXPECT_EQ(use.free, int64_t{6'000'000} << 10);
+  EXPECT_EQ(use.own, int64_t{8'000'000} << 10);
+  EXPECT_TRUE(use.OtherwiseFree());
+  use = ParseMemoryUse(meminfo, "3000000 1000000 100", 4096);
+  EXPECT_FALSE(use.OtherwiseFree());
+}
+
+TEST(MemoryUseTest, TheMachineCanBeAsked) {
+  const MemoryUse use = ReadMemoryUse(at::kCPU);
+  EXPECT_GT(use.own, 0);
+  EXPECT_GT(use.total, use.own);
+  EXPECT_GT(use.free, 0);
+}
 
 TEST_F(ContentTest, ConfigSurvivesTheWire) {
   ClipConfig config = config_;

@@ -168,6 +168,48 @@ TEST_F(ServeLoopTest, AnswersImagesAndABrokenOneFailsAlone) {
   EXPECT_EQ(result.errors(0).error().reason(), "INVALID_IMAGE");
 }
 
+TEST_F(ServeLoopTest, ABatchOfBrokenImagesIsAnsweredWithoutComputing) {
+  server_.PushServe(LoadMessage("a"));
+  Start();
+  ASSERT_TRUE(AwaitLoads(1));
+  v1::ServeResponse message;
+  message.mutable_batch()->set_batch_id(7);
+  message.mutable_batch()->set_version_digest("a");
+  for (int i = 0; i < 3; ++i) {
+    message.mutable_batch()->add_images(Picture(i).substr(0, 100 + i));
+  }
+  server_.PushServe(message);
+  const v1::ServeRequest::BatchResult result = Answer(7);
+  EXPECT_FALSE(result.has_error());
+  EXPECT_EQ(result.errors_size(), 3);
+  ASSERT_EQ(result.embeddings_size(), 3 * config_.embedding_size);
+  for (const float value : result.embeddings()) EXPECT_EQ(value, 0);
+  EXPECT_FALSE(result.has_forward_time());
+}
+
+TEST_F(ServeLoopTest, ALoadThatTheServerCannotAnswerDoesNotDelayTheNextStream) {
+  server_.Fail("GetBlobs", absl::UnavailableError("cut"), 1'000'000);
+  server_.PushServe(LoadMessage("a"));
+  Start();
+  ASSERT_TRUE(server_.Await([](const FakeServer::Seen& seen) {
+    return seen.calls.count("GetBlobs") > 0;
+  }));
+  server_.CutServeStreams();
+  EXPECT_TRUE(server_.Await(
+      [](const FakeServer::Seen& seen) { return seen.serve_streams == 2; }));
+}
+
+TEST_F(ServeLoopTest, ALoadDoesNotKeepADrainedWorkerFromEnding) {
+  server_.Fail("GetBlobs", absl::UnavailableError("cut"), 1'000'000);
+  server_.PushServe(LoadMessage("a"));
+  Start();
+  ASSERT_TRUE(server_.Await([](const FakeServer::Seen& seen) {
+    return seen.calls.count("GetBlobs") > 0;
+  }));
+  // Hangs for ever when the load goes on.
+  Drain();
+}
+
 TEST_F(ServeLoopTest, TextsEqualTheTextTower) {
   server_.PushServe(LoadMessage("a"));
   Start();

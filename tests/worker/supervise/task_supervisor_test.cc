@@ -2,6 +2,7 @@
 
 #include <signal.h>
 
+#include <atomic>
 #include <fstream>
 #include <thread>
 
@@ -164,6 +165,28 @@ TEST_F(TaskSupervisorTest, SilentServerMakesTheWorkerFenceItself) {
   EXPECT_EQ(Run("exec sleep 1000"), Ending::kFenced);
   time.join();
   EXPECT_EQ(server_.seen().calls["FailTask"], 0);
+}
+
+TEST_F(TaskSupervisorTest, AChildThatGetsNothingDoneIsKilledAndTriedAgain) {
+  // Time passes, and heartbeats go on: the lease is held.
+  std::atomic<bool> ended = false;
+  std::thread time([&] {
+    while (!ended) {
+      const size_t beats = server_.seen().heartbeats.size();
+      clock_.Advance(absl::Seconds(10));
+      server_.Await([&](const auto& seen) {
+        return ended || seen.heartbeats.size() > beats;
+      });
+    }
+  });
+  EXPECT_EQ(Run("exec sleep 1000"), Ending::kStalled);
+  ended = true;
+  time.join();
+  const auto failures = server_.seen().failures;
+  ASSERT_EQ(failures.size(), 1u);
+  EXPECT_EQ(failures[0].kind(), v1::FailTaskRequest::KIND_RETRYABLE);
+  EXPECT_EQ(failures[0].reason(), "STALLED");
+  EXPECT_GE(clock_.MonotonicNow(), absl::Minutes(5));
 }
 
 TEST_F(TaskSupervisorTest, TaskLoopRunsTasksUntilItIsStopped) {

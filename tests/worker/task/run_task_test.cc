@@ -164,6 +164,31 @@ TEST_F(RunTaskTest, ResumedRunEndsWithTheSameBits) {
   EXPECT_EQ(first.attempt(), 2);
 }
 
+TEST_F(RunTaskTest, DamagedCheckpointFallsBackToTheOneBeforeAndIsReported) {
+  v1::Task task = TrainTask(6);
+  ASSERT_EQ(Run(task), supervise::kChildDone);
+  const auto whole = server_.seen();
+  const v1::CheckpointContent& earlier = whole.checkpoints.at(0).checkpoint();
+  const v1::CheckpointContent& last = whole.checkpoints.at(1).checkpoint();
+  *task.mutable_train()->mutable_checkpoint() = last;
+  *task.mutable_train()->add_earlier_checkpoints() = earlier;
+  const std::string damaged = DigestOf(last.manifest(), "weights/visual.proj");
+  ASSERT_NE(damaged, DigestOf(earlier.manifest(), "weights/visual.proj"));
+  std::string bytes = server_.GetBlob(damaged);
+  bytes[5] = static_cast<char>(bytes[5] ^ 1);
+  server_.DamageBlob(damaged, bytes);
+  attempt_ = 2;
+  ASSERT_EQ(Run(task), supervise::kChildDone);
+  const auto seen = server_.seen();
+  EXPECT_EQ(seen.completions.at(1).train().SerializeAsString(),
+            seen.completions.at(0).train().SerializeAsString());
+  const v1::ReportMetricsRequest& report =
+      seen.reports.at(whole.reports.size());
+  EXPECT_THAT(report.unusable_checkpoints(), ElementsAre(last.step()));
+  EXPECT_EQ(seen.reports.at(whole.reports.size() + 1).rows(0).step(),
+            earlier.step() + 1);
+}
+
 TEST_F(RunTaskTest, CheckpointOfAnotherConfigStartsAfresh) {
   v1::Task task = TrainTask(4);
   ASSERT_EQ(Run(task), supervise::kChildDone);
@@ -309,9 +334,25 @@ TEST_F(RunTaskTest, LabelThatIsNoCandidateIsPermanent) {
   EXPECT_EQ(server_.seen().failures.at(0).reason(), "TEXT_NOT_A_CANDIDATE");
 }
 
+TEST(FailureKindTest, OutOfMemoryIsPermanentOnADeviceThatIsOtherwiseFree) {
+  const absl::Status status =
+      Error(absl::StatusCode::kResourceExhausted, "OUT_OF_MEMORY", "x");
+  EXPECT_EQ(FailureKind(status, false, /*device_free=*/true),
+            FailTaskRequest::KIND_PERMANENT);
+  EXPECT_EQ(FailureKind(status, false, /*device_free=*/false),
+            FailTaskRequest::KIND_RETRYABLE);
+}
+
+TEST(FailureKindTest, AFullDiskOfTheServerIsTriedAgain) {
+  EXPECT_EQ(
+      FailureKind(Error(absl::StatusCode::kResourceExhausted, "DISK_FULL", "x"),
+                  false, true),
+      FailTaskRequest::KIND_RETRYABLE);
+}
+
 TEST(FailureKindTest, ErrorsSayWhetherAnotherAttemptCanHelp) {
   const auto kind = [](absl::StatusCode code) {
-    return FailureKind(Error(code, "X", "x"), false);
+    return FailureKind(Error(code, "X", "x"), false, true);
   };
   EXPECT_EQ(kind(absl::StatusCode::kInvalidArgument),
             FailTaskRequest::KIND_PERMANENT);
@@ -323,10 +364,10 @@ TEST(FailureKindTest, ErrorsSayWhetherAnotherAttemptCanHelp) {
             FailTaskRequest::KIND_RETRYABLE);
   EXPECT_EQ(kind(absl::StatusCode::kCancelled),
             FailTaskRequest::KIND_RETRYABLE);
-  EXPECT_EQ(FailureKind(absl::CancelledError("stop"), true),
+  EXPECT_EQ(FailureKind(absl::CancelledError("stop"), true, true),
             FailTaskRequest::KIND_HAND_BACK);
   EXPECT_EQ(FailureKind(Error(absl::StatusCode::kAborted, "LEASE_LOST", "gone"),
-                        true),
+                        true, true),
             FailTaskRequest::KIND_UNSPECIFIED);
 }
 

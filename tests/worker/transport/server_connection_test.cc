@@ -47,6 +47,12 @@ TEST_F(ServerConnectionTest, StopCancelsALongPoll) {
   stopper.join();
 }
 
+TEST_F(ServerConnectionTest, ACallThatAStoppingServerCutOffIsUnavailable) {
+  server_.Fail("LeaseTask", absl::CancelledError("shutting down"), 1);
+  EXPECT_EQ(connection_.LeaseTask("w", absl::ZeroDuration()).status().code(),
+            absl::StatusCode::kUnavailable);
+}
+
 TEST_F(ServerConnectionTest, ErrorsKeepTheirReason) {
   const absl::Status status = connection_.FailTask(
       "old", v1::FailTaskRequest::KIND_RETRYABLE, "X", "message");
