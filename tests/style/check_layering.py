@@ -18,6 +18,7 @@ ALLOWED = {
     "common/image": {"common", "codecs", "simd", "absl", "std"},
     "common/safetensors": {"common", "json", "absl", "std"},
     "common/grpc": {"common", "grpc", "proto", "absl", "std"},
+    "common/statistics": {"absl", "std"},
     "storage": {"common", "absl", "std"},
     "storage/sqlite": {"storage", "common", "sqlite", "json", "absl", "std"},
     "server/core": {"storage", "common", "absl", "std", "log", "json"},
