@@ -32,7 +32,7 @@ ALLOWED = {
         "server", "storage", "common", "proto", "grpc", "prometheus", "cli",
         "absl", "std", "log", "json"
     },
-    "worker/model": {"common", "torch", "absl", "std"},
+    "worker/model": {"common", "torch", "simd", "absl", "std"},
     "worker/objective": {"common", "torch", "absl", "std"},
     "worker/train": {"worker/model", "worker/objective", "common", "torch",
                      "simd", "json", "absl", "std"},

@@ -31,6 +31,10 @@ struct EncodeOptions {
   // Compute the last block's query, projection and MLP only for the token
   // that is read out; keys and values are needed for all.
   bool readout_only = true;
+  // QuickGELU in one pass each way instead of stock operators.
+  bool fused_quick_gelu = true;
+  // The patch embedding as one matrix product instead of a convolution.
+  bool patches_as_product = true;
 };
 
 // Image embeddings [B, D], not normalised.
@@ -49,6 +53,25 @@ at::Tensor EncodeImages(const ClipConfig& config, const Tensors& tensors,
 at::Tensor EncodeTexts(const ClipConfig& config, const Tensors& tensors,
                        const TextBatch& batch,
                        const EncodeOptions& options = {});
+
+// The towers cut in two, for a frozen beginning whose output is kept: states
+// after the first `blocks` residual blocks, 0 for what enters the first one,
+// and the embeddings from there. The Encode functions are one after the other.
+//
+// [B, T, W] for images, [R, W] for the rows of a text batch.
+at::Tensor ImageStates(const ClipConfig& config, const Tensors& tensors,
+                       const at::Tensor& pixels, int blocks,
+                       const EncodeOptions& options = {});
+at::Tensor ImagesFromStates(const ClipConfig& config, const Tensors& tensors,
+                            const at::Tensor& states, int blocks,
+                            const EncodeOptions& options = {});
+at::Tensor TextStates(const ClipConfig& config, const Tensors& tensors,
+                      const TextBatch& batch, int blocks,
+                      const EncodeOptions& options = {});
+// REQUIRES: a batch that is not empty, for both.
+at::Tensor TextsFromStates(const ClipConfig& config, const Tensors& tensors,
+                           const TextBatch& batch, const at::Tensor& states,
+                           int blocks, const EncodeOptions& options = {});
 
 // x / |x| along the last dimension: f(x) and g(y) of docs/method.md.
 at::Tensor Normalised(const at::Tensor& embeddings);

@@ -12,7 +12,9 @@ Encoder::Encoder(const ClipConfig& config, const Savings& savings,
                  PixelSource* pixels)
     : config_(config),
       share_prefixes_(savings.share_prefixes),
-      options_{.readout_only = savings.readout_only},
+      options_{.readout_only = savings.readout_only,
+               .fused_quick_gelu = savings.fused_quick_gelu,
+               .patches_as_product = savings.patches_as_product},
       device_(device),
       texts_(texts),
       pixels_(pixels) {}

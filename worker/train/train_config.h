@@ -32,6 +32,10 @@ struct Savings {
   bool readout_only = true;
   // One optimizer pass instead of stock operators.
   bool fused_optimizer = true;
+  // QuickGELU in one pass each way.
+  bool fused_quick_gelu = true;
+  // The patch embedding is one matrix product.
+  bool patches_as_product = true;
 };
 
 struct TrainConfig {

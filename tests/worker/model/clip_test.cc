@@ -256,6 +256,48 @@ TEST_P(ClipTest, PackingTextsChangesNothing) {
   }
 }
 
+TEST_P(ClipTest, FusedActivationChangesNothing) {
+  const at::Tensor pixels = RandomPixels(config_, 4);
+  const EncodeOptions plain = {.fused_quick_gelu = false};
+  const at::Tensor stock = EncodeImages(config_, tensors_, pixels, plain);
+  const at::Tensor fused = EncodeImages(config_, tensors_, pixels);
+  EXPECT_LT(LargestDifference(stock, fused), 1e-5);
+  ExpectSameGradients(Gradients(stock), Gradients(fused));
+}
+
+TEST_P(ClipTest, PatchesAsProductEqualTheConvolution) {
+  const at::Tensor pixels = RandomPixels(config_, 4);
+  const EncodeOptions plain = {.patches_as_product = false};
+  const at::Tensor convolved = EncodeImages(config_, tensors_, pixels, plain);
+  const at::Tensor product = EncodeImages(config_, tensors_, pixels);
+  EXPECT_LT(LargestDifference(convolved, product), 1e-5);
+  ExpectSameGradients(Gradients(convolved), Gradients(product));
+}
+
+TEST_P(ClipTest, CuttingATowerChangesNothing) {
+  const at::Tensor pixels = RandomPixels(config_, 4);
+  const at::Tensor images = EncodeImages(config_, tensors_, pixels);
+  const Tensors gradients = Gradients(images);
+  for (int blocks = 0; blocks < config_.vision_layers; ++blocks) {
+    const at::Tensor states = ImageStates(config_, tensors_, pixels, blocks);
+    EXPECT_EQ(states.sizes(),
+              (std::vector<int64_t>{4, 10, config_.vision_width}));
+    const at::Tensor cut = ImagesFromStates(config_, tensors_, states, blocks);
+    EXPECT_LT(LargestDifference(images, cut), 1e-6);
+    ExpectSameGradients(gradients, Gradients(cut));
+  }
+  const TextBatch batch = Pack();
+  const at::Tensor texts = EncodeTexts(config_, tensors_, batch);
+  for (int blocks = 0; blocks < config_.text_layers; ++blocks) {
+    EXPECT_LT(
+        LargestDifference(
+            texts, TextsFromStates(config_, tensors_, batch,
+                                   TextStates(config_, tensors_, batch, blocks),
+                                   blocks)),
+        1e-6);
+  }
+}
+
 TEST_P(ClipTest, FrozenTensorsGetNoGradient) {
   for (auto& [name, tensor] : tensors_) {
     tensor.requires_grad_(name == "visual.proj");

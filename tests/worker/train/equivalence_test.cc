@@ -62,6 +62,10 @@ INSTANTIATE_TEST_SUITE_P(
                 [](TrainConfig& c) { c.savings.share_prefixes = false; }},
         Variant{"WholeLastBlock",
                 [](TrainConfig& c) { c.savings.readout_only = false; }},
+        Variant{"StockQuickGelu",
+                [](TrainConfig& c) { c.savings.fused_quick_gelu = false; }},
+        Variant{"PatchesByConvolution",
+                [](TrainConfig& c) { c.savings.patches_as_product = false; }},
         Variant{"StockOptimizer",
                 [](TrainConfig& c) { c.savings.fused_optimizer = false; }}),
     [](const auto& info) { return info.param.name; });

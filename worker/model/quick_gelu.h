@@ -1,0 +1,20 @@
+// QuickGELU, x·σ(1.702 x): the activation of OpenAI's CLIP.
+
+#ifndef ATTUNE_WORKER_MODEL_QUICK_GELU_H_
+#define ATTUNE_WORKER_MODEL_QUICK_GELU_H_
+
+#include <ATen/core/Tensor.h>
+
+namespace attune::model {
+
+// One pass forward and one backward on the CPU in fp32, which keeps x alone
+// for the backward; elsewhere silu(1.702 x) / 1.702. Where x does not require
+// a gradient its memory may become the result's: the caller gives it up.
+at::Tensor QuickGelu(at::Tensor x);
+
+// By stock operators; its counterpart in tests.
+at::Tensor PlainQuickGelu(const at::Tensor& x);
+
+}  // namespace attune::model
+
+#endif  // ATTUNE_WORKER_MODEL_QUICK_GELU_H_
