@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <filesystem>
 #include <memory>
 #include <vector>
 
@@ -7,6 +8,9 @@
 #include "client/commands/context.h"
 #include "client/commands/progress.h"
 #include "client/commands/table.h"
+#include "client/model_folder.h"
+#include "common/error.h"
+#include "common/ids.h"
 #include "common/status_macros.h"
 
 namespace attune::client {
@@ -143,15 +147,57 @@ absl::Status Alias(CommandContext& context, const std::string& name,
   return absl::OkStatus();
 }
 
+// Where an export goes, given as --out: a file, or for OpenAI's format also a
+// folder that is there.
+std::string ExportFile(const std::string& out) {
+  std::error_code code;
+  return std::filesystem::is_directory(out, code)
+             ? (std::filesystem::path(out) /
+                ModelFileName(ModelFormat::kOpenAi))
+                   .string()
+             : out;
+}
+
+absl::StatusOr<int64_t> Download(CommandContext& context,
+                                 const std::string& version,
+                                 const std::string& path) {
+  ProgressLine line(context.console().err, context.console().err_is_terminal,
+                    context.console().width);
+  return context.client().ExportVersion(version, path,
+                                        ShowTransfer(line, "downloaded"));
+}
+
+// Exports to a folder of another program's files. A folder that is made here
+// and stays empty goes again.
+absl::Status ExportFolder(CommandContext& context, const std::string& version,
+                          ModelFormat format, const std::string& folder) {
+  std::error_code code;
+  const bool made = std::filesystem::create_directories(folder, code);
+  if (!std::filesystem::is_directory(folder, code)) {
+    return Error(absl::StatusCode::kFailedPrecondition, "FILE_NOT_WRITTEN",
+                 absl::StrCat("cannot make the folder ", folder,
+                              ": name a new one with --out"));
+  }
+  const std::string download =
+      absl::StrCat(folder, "/.download-", RandomHex(4), ".safetensors");
+  absl::Status status = Download(context, version, download).status();
+  if (status.ok()) status = WriteModelFolder(download, format, folder);
+  std::filesystem::remove(download, code);
+  if (!status.ok() && made) std::filesystem::remove(folder, code);
+  return status;
+}
+
 absl::Status Export(CommandContext& context, const std::string& version,
-                    const std::string& path) {
-  int64_t written = 0;
-  {
-    ProgressLine line(context.console().err, context.console().err_is_terminal,
-                      context.console().width);
-    ATTUNE_ASSIGN_OR_RETURN(
-        written, context.client().ExportVersion(
-                     version, path, ShowTransfer(line, "downloaded")));
+                    const std::string& format_name, const std::string& out) {
+  ATTUNE_ASSIGN_OR_RETURN(const ModelFormat format,
+                          ParseModelFormat(format_name));
+  std::string path = out;
+  if (format == ModelFormat::kOpenAi) {
+    path = ExportFile(out);
+    ATTUNE_RETURN_IF_ERROR(Download(context, version, path).status());
+  } else {
+    ATTUNE_RETURN_IF_ERROR(ExportFolder(context, version, format, out));
+    path = (std::filesystem::path(out) / ModelFileName(format)).string();
   }
   if (context.json()) {
     v1::GetVersionRequest request;
@@ -160,8 +206,11 @@ absl::Status Export(CommandContext& context, const std::string& version,
                             context.client().GetVersion(request));
     context.PrintJson(exported);
   } else {
+    std::error_code code;
     context.out() << "wrote " << version << " to " << path << " ("
-                  << FormatBytes(written) << ")\n";
+                  << FormatBytes(static_cast<int64_t>(
+                         std::filesystem::file_size(path, code)))
+                  << ")\n";
   }
   return absl::OkStatus();
 }
@@ -178,15 +227,50 @@ absl::Status Delete(CommandContext& context, const std::string& name) {
   return absl::OkStatus();
 }
 
+// What the subcommands' options are bound to.
+struct State {
+  std::string name;
+  std::string path;
+  std::string alias;
+  std::string format = "openai";
+  int version = 0;
+};
+
+void AddExport(CLI::App& model, const std::shared_ptr<State>& state,
+               CommandContext& context) {
+  CLI::App* command = model.add_subcommand(
+      "export", "Write a version as safetensors, for Attune or other programs");
+  command->add_option("version", state->name, "NAME, NAME:NUMBER or NAME@ALIAS")
+      ->required();
+  command
+      ->add_option("--format", state->format,
+                   "openai: one file with OpenAI's names; huggingface: a "
+                   "folder for CLIPModel.from_pretrained; open_clip: a folder "
+                   "for create_model(\"local-dir:FOLDER\")")
+      ->type_name("NAME")
+      ->check(
+          CLI::IsMember({"openai", "huggingface", "open_clip"}).description(""))
+      ->capture_default_str();
+  command
+      ->add_option("--out", state->path,
+                   "The file to write, or the folder for the other formats; "
+                   "what is there under the same names is replaced")
+      ->required();
+  command->footer(
+      "Examples:\n  attune model export robust@stable --out "
+      "robust.safetensors\n"
+      "  attune model export robust@stable --format huggingface --out "
+      "robust-clip");
+  command->callback([state, &context] {
+    context.SetAction([state, &context] {
+      return Export(context, state->name, state->format, state->path);
+    });
+  });
+}
+
 }  // namespace
 
 void AddModelCommand(CLI::App& app, CommandContext& context) {
-  struct State {
-    std::string name;
-    std::string path;
-    std::string alias;
-    int version = 0;
-  };
   auto state = std::make_shared<State>();
   CLI::App* model = app.add_subcommand("model", "Import, name and export");
   model->require_subcommand(1);
@@ -232,20 +316,7 @@ alias->callback([state, &context] {
   });
 });
 
-CLI::App* export_command =
-    model->add_subcommand("export", "Write a version as safetensors");
-export_command
-    ->add_option("version", state->name, "NAME, NAME:NUMBER or NAME@ALIAS")
-    ->required();
-export_command->add_option("--out", state->path, "The file to write")
-    ->required();
-export_command->footer(
-    "Example:\n  attune model export robust@stable --out "
-    "robust.safetensors");
-export_command->callback([state, &context] {
-  context.SetAction(
-      [state, &context] { return Export(context, state->name, state->path); });
-});
+AddExport(*model, state, context);
 
 CLI::App* remove =
     model->add_subcommand("delete", "Delete a model with its versions");

@@ -4,6 +4,7 @@
 
 #include <cassert>
 
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 
@@ -52,7 +53,23 @@ std::string DecodeCharacters(absl::string_view part,
   return bytes;
 }
 
-std::string InflateClipMerges() {
+// The character that GPT-2 writes for the byte of a rank, in UTF-8.
+std::string WrittenByte(int rank, const std::vector<unsigned char>& by_rank) {
+  const unsigned char byte = by_rank[rank];
+  const int character = IsPrintable(byte) ? byte : 0x100 + rank - 188;
+  std::string written;
+  if (character < 0x80) {
+    written.push_back(static_cast<char>(character));
+  } else {
+    written.push_back(static_cast<char>(0xc0 | character >> 6));
+    written.push_back(static_cast<char>(0x80 | (character & 0x3f)));
+  }
+  return written;
+}
+
+}  // namespace
+
+std::string Vocabulary::ClipMerges() {
   std::string text(4 << 20, '\0');
   z_stream stream = {};
   stream.next_in =
@@ -75,7 +92,24 @@ std::string InflateClipMerges() {
   return text.substr(begin, end - begin);
 }
 
-}  // namespace
+std::vector<std::string> Vocabulary::ClipTokens() {
+  const std::vector<unsigned char> by_rank = BytesInRankOrder();
+  std::vector<std::string> tokens;
+  for (absl::string_view end : {"", "</w>"}) {
+    for (int rank = 0; rank < 256; ++rank) {
+      tokens.push_back(absl::StrCat(WrittenByte(rank, by_rank), end));
+    }
+  }
+  const std::string merges = ClipMerges();
+  for (absl::string_view line : absl::StrSplit(merges, '\n')) {
+    const std::pair<absl::string_view, absl::string_view> parts =
+        absl::StrSplit(line, absl::MaxSplits(' ', 1));
+    tokens.push_back(absl::StrCat(parts.first, parts.second));
+  }
+  tokens.push_back("<|startoftext|>");
+  tokens.push_back("<|endoftext|>");
+  return tokens;
+}
 
 Vocabulary::Vocabulary(absl::string_view merges) {
   const std::vector<unsigned char> by_rank = BytesInRankOrder();
@@ -91,15 +125,7 @@ Vocabulary::Vocabulary(absl::string_view merges) {
   // Parts are looked up as written, "</w>" included.
   absl::flat_hash_map<std::string, int32_t> ids;
   for (int32_t id = 0; id < 256; ++id) {
-    const unsigned char byte = by_rank[id];
-    const int character = IsPrintable(byte) ? byte : 0x100 + id - 188;
-    std::string written;
-    if (character < 0x80) {
-      written.push_back(static_cast<char>(character));
-    } else {
-      written.push_back(static_cast<char>(0xc0 | character >> 6));
-      written.push_back(static_cast<char>(0x80 | (character & 0x3f)));
-    }
+    const std::string written = WrittenByte(id, by_rank);
     ids[written] = id;
     ids[written + "</w>"] = id + 256;
   }
@@ -120,6 +146,6 @@ Vocabulary::Vocabulary(absl::string_view merges) {
   }
 }
 
-Vocabulary Vocabulary::Clip() { return Vocabulary(InflateClipMerges()); }
+Vocabulary Vocabulary::Clip() { return Vocabulary(ClipMerges()); }
 
 }  // namespace attune::text

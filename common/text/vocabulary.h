@@ -26,6 +26,11 @@ class Vocabulary {
   // CLIP's merges, inflated from the copy in the program.
   static Vocabulary Clip();
 
+  // The merges that Clip() is made of, and all its tokens as such a list
+  // writes them, by id: what other programs' vocabulary files hold.
+  static std::string ClipMerges();
+  static std::vector<std::string> ClipTokens();
+
   int32_t size() const { return static_cast<int32_t>(tokens_.size()) + 2; }
   int32_t start_token() const { return size() - 2; }
   int32_t end_token() const { return size() - 1; }

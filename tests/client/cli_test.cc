@@ -223,6 +223,30 @@ TEST_F(CliTest, ModelsAreImportedAndExported) {
   EXPECT_THAT(out_.str(), HasSubstr("(7 B)"));
 }
 
+TEST_F(CliTest, AFileThatIsNoModelMakesNoFolder) {
+  {
+    absl::MutexLock lock(&fake_.mutex);
+    fake_.version.set_model("base");
+    fake_.version.set_number(1);
+    fake_.model_file = "no model at all";
+  }
+  const std::string out = folder_.File("exported");
+  EXPECT_EQ(
+      Run({"model", "export", "base", "--format", "huggingface", "--out", out}),
+      kExitFailed);
+  EXPECT_THAT(err_.str(), HasSubstr("(NOT_SAFETENSORS)"));
+  EXPECT_FALSE(std::filesystem::exists(out));
+  // A file stands where the folder is to be.
+  WriteFile("taken", "");
+  EXPECT_EQ(Run({"model", "export", "base", "--format", "open_clip", "--out",
+                 folder_.File("taken")}),
+            kExitFailed);
+  EXPECT_THAT(err_.str(), HasSubstr("(FILE_NOT_WRITTEN)"));
+  EXPECT_EQ(
+      RunAsIs({"model", "export", "base", "--format", "onnx", "--out", out}),
+      kExitUsage);
+}
+
 TEST_F(CliTest, ClassifyPrintsATableOfTheBestLabels) {
   {
     absl::MutexLock lock(&fake_.mutex);
