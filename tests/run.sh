@@ -2,6 +2,7 @@
 # Builds what the tests need and runs them; ends with ctest's closing lines.
 #
 #   tests/run.sh [--sanitize] [--fuzz SECONDS] [ctest arguments …]
+#   tests/run.sh --parity [pytest arguments …]
 #
 #   --sanitize   also everything that does not link LibTorch under
 #                AddressSanitizer + UndefinedBehaviorSanitizer and under
@@ -10,6 +11,10 @@
 #                instead: each program of tests/fuzz for SECONDS under libFuzzer
 #                (clang 14), beginning with the committed corpus; what it finds
 #                is left in build/fuzz/found
+#   --parity     instead, compares with transformers, open_clip and tokenizers
+#                themselves (tests/parity), in a Python environment that is
+#                made for it: 3 GB of packages, once. With ATTUNE_CLIP_WEIGHTS
+#                naming OpenAI's ViT-B-32.pt, its golden embeddings too.
 #
 # ATTUNE_CACHE_DIR (default ~/.cache/attune) keeps downloads, the Python
 # environment and, through ccache, compiler output between clean checkouts.
@@ -21,6 +26,7 @@ export ATTUNE_CACHE_DIR=${ATTUNE_CACHE_DIR:-${HOME:-/root}/.cache/attune}
 
 sanitize=0
 fuzz_seconds=0
+parity=0
 arguments=()
 while [ $# -gt 0 ]; do
   argument=$1
@@ -28,12 +34,23 @@ while [ $# -gt 0 ]; do
   case "$argument" in
     --sanitize) sanitize=1 ;;
     --fuzz) fuzz_seconds=$1; shift ;;
+    --parity) parity=1 ;;
     -h | --help) sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//;p}' "$0"; exit 0 ;;
     *) arguments+=("$argument") ;;
   esac
 done
 
 deploy/install_dependencies.sh --tests
+
+if [ "$parity" = 1 ]; then
+  python=$("$root/tests/integration/make_python_environment.sh" \
+    "$root/tests/parity/requirements.txt")
+  cmake --preset dev >/dev/null
+  cmake --build --preset dev --target attune attune-server attune-convert \
+    clip_probe test_common_text
+  PYTHONDONTWRITEBYTECODE=1 exec "$python" -m pytest -q -rs \
+    -p no:cacheprovider tests/parity "${arguments[@]}"
+fi
 
 # The Python client of tests/integration, made from the protos.
 python=$("$root/tests/integration/make_python_environment.sh")

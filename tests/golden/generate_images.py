@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Golden values of image decoding and resizing, from Pillow.
 
-    pip install pillow==12.3.0 numpy && generate_images.py
+Called by generate.py.
 
 Writes beside itself images/* (small files in every kind of pixel that is
 accepted), images.json (the SHA-256 of the RGB bytes Pillow decodes) and
