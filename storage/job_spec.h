@@ -37,6 +37,16 @@ struct OptimizerOptions {
                          const OptimizerOptions&) = default;
 };
 
+// The numbers are those of attune.v1.TrainedPart.Kind and are stored.
+enum class TrainedKind { kAll = 1, kHead = 5 };
+
+// Which tensors are trained.
+struct TrainedPart {
+  TrainedKind kind = TrainedKind::kAll;
+
+  friend bool operator==(const TrainedPart&, const TrainedPart&) = default;
+};
+
 struct TrainSpec {
   std::string dataset;
   std::string base;  // NAME:N
@@ -55,6 +65,8 @@ struct TrainSpec {
   std::optional<int64_t> checkpoint_every;  // steps; unset: every epoch
   std::string eval_dataset;                 // "": none
   bool truncate = false;
+  TrainedPart trained_part;
+  std::optional<double> head_penalty;  // κ ≥ 0; set for kHead
 
   friend bool operator==(const TrainSpec&, const TrainSpec&) = default;
 };

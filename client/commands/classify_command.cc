@@ -1,4 +1,5 @@
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "absl/strings/ascii.h"
@@ -19,6 +20,7 @@ struct ClassifyOptions {
   std::vector<std::string> templates;
   int top_k = 5;
   bool truncate = false;
+  std::optional<double> t;
 };
 
 absl::StatusOr<ExitCode> Classify(CommandContext& context,
@@ -32,6 +34,7 @@ absl::StatusOr<ExitCode> Classify(CommandContext& context,
                                       options.templates.end());
   request.set_top_k(options.top_k);
   request.set_truncate(options.truncate);
+  if (options.t) request.set_t(*options.t);
   v1::ClassifyImagesResponse all;
   ATTUNE_RETURN_IF_ERROR(ForEachGroup(
       options.paths, request,
@@ -95,6 +98,7 @@ void AddClassifyCommand(CLI::App& app, CommandContext& context) {
       ->capture_default_str();
   classify->add_flag("--truncate", options->truncate,
                      "Cut texts that are longer than the model's context");
+  AddKnobOption(*classify, options->t);
   classify->footer(
       "Example:\n  attune classify a.jpg --model robust@stable --labels "
       "dog,cat \\\n      --template \"a photo of a {}.\"");

@@ -34,6 +34,13 @@ void CommandContext::PrintJson(const google::protobuf::Message& message) {
   out() << json << '\n' << std::flush;
 }
 
+void AddKnobOption(CLI::App& command, std::optional<double>& t) {
+  command.add_option("--t", t,
+                     "Knob of a version with a linear head, from -4 to 4: 0 is "
+                     "the model that it was trained from, 1 what was trained "
+                     "[1]");
+}
+
 absl::Status UsageError(absl::string_view message) {
   return Error(absl::StatusCode::kInvalidArgument, "USAGE", message);
 }

@@ -7,6 +7,7 @@
 #include <CLI/CLI.hpp>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <ostream>
 #include <string>
 
@@ -89,6 +90,9 @@ class CommandContext {
 
 // An error of the command line, for what CLI11 cannot check: exit code 2.
 absl::Status UsageError(absl::string_view message);
+
+// --t, the knob of versions with a linear head. `t` must outlive `command`.
+void AddKnobOption(CLI::App& command, std::optional<double>& t);
 
 // Each adds the commands of one noun.
 void AddClassifyCommand(CLI::App& app, CommandContext& context);

@@ -1,4 +1,5 @@
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -12,6 +13,13 @@ namespace {
 
 // Numbers of a vector that the text form shows.
 constexpr int kShownValues = 6;
+
+struct EmbedOptions {
+  std::string version;
+  std::vector<std::string> items;
+  bool truncate = false;
+  std::optional<double> t;
+};
 
 // "[0.01 -0.2 … +506]"
 std::string Short(const v1::Embedding& embedding) {
@@ -52,10 +60,11 @@ ExitCode Print(CommandContext& context, const std::vector<std::string>& items,
 }
 
 absl::StatusOr<ExitCode> EmbedImages(CommandContext& context,
-                                     const std::string& version,
-                                     const std::vector<std::string>& paths) {
+                                     const EmbedOptions& options) {
+  const std::vector<std::string>& paths = options.items;
   v1::EmbedImagesRequest request;
-  request.set_version(version);
+  request.set_version(options.version);
+  if (options.t) request.set_t(*options.t);
   v1::EmbedImagesResponse all;
   ATTUNE_RETURN_IF_ERROR(ForEachGroup(
       paths, request, [&](v1::EmbedImagesRequest* group) -> absl::Status {
@@ -72,13 +81,13 @@ absl::StatusOr<ExitCode> EmbedImages(CommandContext& context,
 }
 
 absl::StatusOr<ExitCode> EmbedTexts(CommandContext& context,
-                                    const std::string& version,
-                                    const std::vector<std::string>& texts,
-                                    bool truncate) {
+                                    const EmbedOptions& options) {
+  const std::vector<std::string>& texts = options.items;
   v1::EmbedTextsRequest request;
-  request.set_version(version);
+  request.set_version(options.version);
   request.mutable_texts()->Assign(texts.begin(), texts.end());
-  request.set_truncate(truncate);
+  request.set_truncate(options.truncate);
+  if (options.t) request.set_t(*options.t);
   ATTUNE_ASSIGN_OR_RETURN(const v1::EmbedTextsResponse response,
                           context.client().EmbedTexts(request));
   return Print(context, texts, "TEXT", response);
@@ -87,12 +96,7 @@ absl::StatusOr<ExitCode> EmbedTexts(CommandContext& context,
 }  // namespace
 
 void AddEmbedCommand(CLI::App& app, CommandContext& context) {
-  struct State {
-    std::string version;
-    std::vector<std::string> items;
-    bool truncate = false;
-  };
-  auto state = std::make_shared<State>();
+  auto state = std::make_shared<EmbedOptions>();
   CLI::App* embed =
       app.add_subcommand("embed", "Embeddings of pictures and texts");
   embed->require_subcommand(1);
@@ -101,13 +105,14 @@ void AddEmbedCommand(CLI::App& app, CommandContext& context) {
   image->add_option("files", state->items, "JPEG, PNG or WebP")->required();
   image->add_option("--model", state->version, "NAME, NAME:N or NAME@ALIAS")
       ->required();
+  AddKnobOption(*image, state->t);
   image->footer(
       "Example:\n  attune embed image a.jpg b.png --model robust@stable "
-      "--output json\nThe vectors have length 1.");
+      "--output json\nThe vectors have length 1, unless a linear head changed "
+      "them.");
   image->callback([state, &context] {
-    context.SetActionWithCode([state, &context] {
-      return EmbedImages(context, state->version, state->items);
-    });
+    context.SetActionWithCode(
+        [state, &context] { return EmbedImages(context, *state); });
   });
 
   CLI::App* text = embed->add_subcommand("text", "Embed texts");
@@ -118,12 +123,12 @@ void AddEmbedCommand(CLI::App& app, CommandContext& context) {
       ->required();
   text->add_flag("--truncate", state->truncate,
                  "Cut texts that are longer than the model's context");
+  AddKnobOption(*text, state->t);
   text->footer(
       "Example:\n  attune embed text \"a photo of a dog.\" --model robust");
   text->callback([state, &context] {
-    context.SetActionWithCode([state, &context] {
-      return EmbedTexts(context, state->version, state->items, state->truncate);
-    });
+    context.SetActionWithCode(
+        [state, &context] { return EmbedTexts(context, *state); });
   });
 }
 

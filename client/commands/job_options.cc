@@ -170,6 +170,13 @@ void AddJobOptions(CLI::App& command, JobOptions& options) {
   command.add_option("--micro-batch", options.micro_batch,
                      "Examples computed at a time; 0: the whole batch [0]");
   command.add_option("--seed", options.seed, "Of everything random [0]");
+  command
+      .add_option("--train", options.train,
+                  "What is trained: all, or head (one matrix on top of both "
+                  "towers; its versions serve a knob, --t) [all]")
+      ->check(CLI::IsMember({"all", "head"}));
+  command.add_option("--head-penalty", options.head_penalty,
+                     "Of --train head: weight of ||I - W W^T||, >= 0 [0.01]");
   command.add_flag("--freeze-logit-scale", options.freeze_logit_scale,
                    "Do not train the logit scale");
   // The count is negative for --no-average; without either, nothing runs.
@@ -217,6 +224,17 @@ absl::StatusOr<v1::TrainSpec> ToTrainSpec(const JobOptions& options) {
   }
   spec.set_micro_batch_size(options.micro_batch);
   if (options.seed) spec.set_seed(*options.seed);
+  if (options.train) {
+    spec.mutable_trained_part()->set_kind(*options.train == "head"
+                                              ? v1::TrainedPart::KIND_HEAD
+                                              : v1::TrainedPart::KIND_ALL);
+  }
+  if (options.head_penalty) {
+    if (options.train != "head") {
+      return UsageError("--head-penalty belongs to --train head: leave it out");
+    }
+    spec.mutable_head()->set_penalty(*options.head_penalty);
+  }
   spec.set_freeze_logit_scale(options.freeze_logit_scale);
   if (options.average) spec.set_average(*options.average);
   if (options.checkpoint_every) {

@@ -32,6 +32,8 @@ struct JobOptions {
   std::optional<int32_t> clean_batch_size;
   int32_t micro_batch = 0;
   std::optional<int64_t> seed;
+  std::optional<std::string> train;
+  std::optional<double> head_penalty;
   bool freeze_logit_scale = false;
   std::optional<bool> average;
   std::optional<int64_t> checkpoint_every;

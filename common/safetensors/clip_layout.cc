@@ -156,6 +156,15 @@ TensorShapes ExpectedTensors(const ClipConfig& config) {
   return shapes;
 }
 
+TensorShapes WithHeadLike(TensorShapes expected, const ClipConfig& config,
+                          const TensorShapes& names) {
+  if (names.contains(kHeadDirections) || names.contains(kHeadSingularValues)) {
+    expected[kHeadDirections] = {config.embedding_size, config.embedding_size};
+    expected[kHeadSingularValues] = {config.embedding_size};
+  }
+  return expected;
+}
+
 absl::StatusOr<ClipConfig> ReadClipConfig(const TensorShapes& shapes,
                                           const Metadata& metadata) {
   ATTUNE_ASSIGN_OR_RETURN(const ClipLayout layout, DetectLayout(shapes));

@@ -58,8 +58,17 @@ TensorShapes ShapesOf(const safetensors::Header& header);
 // Every tensor that a CLIP of this shape has.
 TensorShapes ExpectedTensors(const ClipConfig& config);
 
+// The two tensors of a linear head, which a CLIP may have beside them:
+// W = U S Vᵀ on top of both towers, as V [D, D] and S [D].
+inline constexpr char kHeadDirections[] = "head.v";
+inline constexpr char kHeadSingularValues[] = "head.s";
+
+// `expected`, and the two where `names` has one of them.
+TensorShapes WithHeadLike(TensorShapes expected, const ClipConfig& config,
+                          const TensorShapes& names);
+
 // Reads the configuration off the tensors and the metadata, and checks that
-// the tensors are exactly the expected ones.
+// the tensors are exactly the expected ones, with or without a linear head.
 //
 // Sizes come from shapes. What shapes do not say comes from the metadata and
 // has OpenAI's values where a key is absent:

@@ -165,7 +165,11 @@ absl::StatusOr<ClipConfig> ReadClipSizes(const TensorShapes& shapes,
                           CountBlocks(shapes, names.vision_blocks));
   ATTUNE_ASSIGN_OR_RETURN(config.text_layers,
                           CountBlocks(shapes, names.text_blocks));
-  ATTUNE_RETURN_IF_ERROR(CheckTensors(shapes, LayoutTensors(config, layout)));
+  std::vector<LayoutTensor> expected = LayoutTensors(config, layout);
+  for (const auto& [name, shape] : WithHeadLike({}, config, shapes)) {
+    expected.push_back({.name = name, .shape = shape, .source = name});
+  }
+  ATTUNE_RETURN_IF_ERROR(CheckTensors(shapes, expected));
   return config;
 }
 

@@ -102,7 +102,13 @@ void Classifier::Arrived(const std::shared_ptr<Pending>& pending) {
 void Classifier::Answer(Pending& pending) {
   if (!pending.images.ok()) return pending.done(pending.images.status());
   if (!pending.labels.ok()) return pending.done(pending.labels.status());
-  const Embeddings& images = *pending.images;
+  Embeddings& images = *pending.images;
+  if (pending.query.t != 0) {
+    // f(x)ᵀ V S²ᵗ Vᵀ g(y): it is enough to change one side, and labels, kept
+    // as the towers gave them, serve every t.
+    pending.version->head->Apply(2 * pending.query.t,
+                                 absl::MakeSpan(images.values));
+  }
   if (!pending.labels_cached) {
     const auto per_label = static_cast<int64_t>(
         std::max<size_t>(1, pending.query.templates.size()));

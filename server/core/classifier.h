@@ -23,6 +23,7 @@ struct ZeroShotQuery {
   absl::Span<const std::string> templates;
   int64_t top_k = 0;  // 0: all labels
   bool truncate = false;
+  double t = 0;  // of ResolveKnob
 };
 
 struct Classification {

@@ -60,6 +60,12 @@ void AddSpec(const storage::TrainSpec& spec, FieldList& fields) {
   fields.Add("checkpoint_every", spec.checkpoint_every);
   fields.Add("eval_dataset", spec.eval_dataset);
   fields.Add("truncate", static_cast<int64_t>(spec.truncate));
+  if (spec.trained_part != storage::TrainedPart()) {
+    fields.Add("trained_part", static_cast<int64_t>(spec.trained_part.kind));
+  }
+  if (spec.head_penalty.has_value()) {
+    fields.Add("head_penalty", *spec.head_penalty);
+  }
 }
 
 void AddSpec(const storage::EvaluateSpec& spec, FieldList& fields) {

@@ -4,6 +4,7 @@
 
 #include "common/error.h"
 #include "common/ids.h"
+#include "common/safetensors/clip_layout.h"
 #include "common/status_macros.h"
 #include "server/core/dataset_checks.h"
 #include "server/core/job_digest.h"
@@ -17,6 +18,23 @@ using storage::Dataset;
 using storage::Job;
 using storage::StateTransaction;
 using storage::Version;
+
+namespace {
+
+absl::Status CheckBase(StateTransaction& transaction, const Version& base) {
+  ATTUNE_ASSIGN_OR_RETURN(const storage::TensorManifest manifest,
+                          transaction.models().GetManifest(base.digest));
+  for (const storage::TensorEntry& tensor : manifest) {
+    if (tensor.name != kHeadDirections) continue;
+    return Error(absl::StatusCode::kFailedPrecondition, "BASE_HAS_HEAD",
+                 absl::StrCat(VersionName(base),
+                              " has a linear head, which no training starts "
+                              "from: name the version that it was made from"));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
 
 absl::StatusOr<Job> JobManager::CreateTrain(const TrainRequest& request,
                                             const RequestKey& key) {
@@ -32,6 +50,7 @@ absl::StatusOr<Job> JobManager::CreateTrain(const TrainRequest& request,
         const Version base,
         ResolveSelector(transaction, "train.base", spec.base));
     spec.base = VersionName(base);
+    ATTUNE_RETURN_IF_ERROR(CheckBase(transaction, base));
     const int context_length = base.config.context_length;
     ATTUNE_ASSIGN_OR_RETURN(const Dataset dataset,
                             GetSealedDataset(transaction, spec.dataset));

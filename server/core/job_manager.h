@@ -56,7 +56,8 @@ class JobManager {
   // Queues a job once a key. INVALID_ARGUMENT naming every wrong field, or
   // with reason TEXT_TOO_LONG naming the example; NOT_FOUND for dataset and
   // version; FAILED_PRECONDITION with reason DATASET_NOT_SEALED,
-  // EMPTY_DATASET or one of CheckTrainingData; the errors of ApplyOnce.
+  // EMPTY_DATASET, BASE_HAS_HEAD or one of CheckTrainingData; the errors of
+  // ApplyOnce.
   absl::StatusOr<storage::Job> CreateTrain(const TrainRequest& request,
                                            const RequestKey& key);
   absl::StatusOr<storage::Job> CreateEvaluate(const EvaluateRequest& request,

@@ -1,6 +1,9 @@
 #ifndef ATTUNE_SERVER_CORE_SERVED_VERSION_H_
 #define ATTUNE_SERVER_CORE_SERVED_VERSION_H_
 
+#include <optional>
+
+#include "server/core/linear_head.h"
 #include "storage/records.h"
 
 namespace attune::core {
@@ -12,6 +15,8 @@ struct ServedVersion {
   storage::TensorManifest manifest;
   // s = exp(logit_scale), read from the version's own tensor.
   double scale = 1;
+  // Of a version that was trained with one.
+  std::optional<LinearHead> head;
 };
 
 }  // namespace attune::core

@@ -1,11 +1,13 @@
 // The part of TaskReports that takes over results.
 
+#include <map>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/digest.h"
 #include "common/error.h"
+#include "common/safetensors/clip_layout.h"
 #include "common/status_macros.h"
 #include "server/core/dataset_digest.h"
 #include "server/core/manifest.h"
@@ -53,6 +55,36 @@ absl::Status CheckSameTensors(const TensorManifest& base,
     }
   }
   return absl::OkStatus();
+}
+
+// What an output may differ in from its base: the values of tensors; a linear
+// head is there beside them.
+absl::Status CheckTensors(const storage::TrainSpec& spec,
+                          const ClipConfig& config, const TensorManifest& base,
+                          const TensorManifest& output) {
+  if (spec.trained_part.kind != storage::TrainedKind::kHead) {
+    return CheckSameTensors(base, output);
+  }
+  const int64_t d = config.embedding_size;
+  const std::map<std::string, std::vector<int64_t>> head = {
+      {kHeadDirections, {d, d}}, {kHeadSingularValues, {d}}};
+  TensorManifest towers;
+  size_t found = 0;
+  for (const storage::TensorEntry& tensor : output) {
+    const auto of_head = head.find(tensor.name);
+    if (of_head == head.end()) {
+      towers.push_back(tensor);
+    } else if (tensor.shape != of_head->second ||
+               tensor.data_type != storage::DataType::kFloat32) {
+      return InvalidResult(absl::StrCat("tensor '", tensor.name,
+                                        "' of the head has a wrong shape or "
+                                        "type"));
+    } else {
+      ++found;
+    }
+  }
+  if (found != head.size()) return InvalidResult("an output lacks its head");
+  return CheckSameTensors(base, towers);
 }
 
 absl::Status CheckShape(const Job& job, const TrainResult& result) {
@@ -157,7 +189,8 @@ absl::StatusOr<std::vector<std::string>> ApplyTraining(
                           transaction.datasets().Get(spec.dataset));
   std::vector<std::string> names;
   for (const TrainOutput& output : result.outputs) {
-    ATTUNE_RETURN_IF_ERROR(CheckSameTensors(base_manifest, output.manifest));
+    ATTUNE_RETURN_IF_ERROR(
+        CheckTensors(spec, base.config, base_manifest, output.manifest));
     storage::Version version;
     version.model = spec.output_model;
     version.source = output.source;

@@ -14,6 +14,7 @@ namespace {
 using storage::EvaluateSpec;
 using storage::OptimizerKind;
 using storage::OptimizerOptions;
+using storage::TrainedKind;
 using storage::TrainSpec;
 
 constexpr int32_t kDefaultEpochs = 3;
@@ -21,6 +22,7 @@ constexpr int32_t kMaxEpochs = 10'000;
 constexpr int64_t kMaxSteps = 10'000'000;
 constexpr int32_t kDefaultBatchSize = 512;
 constexpr int32_t kMaxBatchSize = 65'536;
+constexpr double kDefaultHeadPenalty = 0.01;
 constexpr size_t kMaxTemplates = 1'000;
 
 // Collects what is wrong with a request, field by field.
@@ -141,6 +143,22 @@ void ResolveLength(const TrainRequest& request, TrainSpec& spec,
   }
 }
 
+void ResolveTrainedPart(const TrainRequest& request, TrainSpec& spec,
+                        Checker& checker) {
+  spec.trained_part = request.trained_part;
+  if (spec.trained_part.kind != TrainedKind::kHead) {
+    checker.Check(!request.head.has_value(), "train.head",
+                  "belongs to trained_part KIND_HEAD: leave it unset");
+    return;
+  }
+  const HeadRequest head = request.head.value_or(HeadRequest());
+  spec.head_penalty = head.penalty.value_or(kDefaultHeadPenalty);
+  checker.CheckNotNegative(*spec.head_penalty, "train.head.penalty");
+  checker.Check(request.micro_batch_size == 0, "train.micro_batch_size",
+                "a linear head trains on embeddings that are computed once: "
+                "leave it unset");
+}
+
 void CheckTemplates(const std::vector<std::string>& templates,
                     Checker& checker) {
   checker.Check(templates.size() <= kMaxTemplates, "evaluate.templates",
@@ -218,6 +236,7 @@ absl::StatusOr<TrainSpec> ResolveTrainSpec(const TrainRequest& request) {
                              "unset"));
   checker.Check(spec.micro_batch_size <= spec.batch_size,
                 "train.micro_batch_size", "must not exceed batch_size");
+  ResolveTrainedPart(request, spec, checker);
   spec.checkpoint_every = request.checkpoint_every;
   checker.Check(spec.checkpoint_every.value_or(1) >= 1,
                 "train.checkpoint_every", "must be 1 step or above");

@@ -30,6 +30,10 @@ struct OptimizerRequest {
   std::optional<storage::Schedule> schedule;
 };
 
+struct HeadRequest {
+  std::optional<double> penalty;
+};
+
 struct TrainRequest {
   std::string dataset;
   std::string base;  // selector
@@ -47,6 +51,8 @@ struct TrainRequest {
   std::optional<int64_t> checkpoint_every;
   std::string eval_dataset;
   bool truncate = false;
+  storage::TrainedPart trained_part;
+  std::optional<HeadRequest> head;
 };
 
 struct EvaluateRequest {

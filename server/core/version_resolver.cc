@@ -84,6 +84,8 @@ absl::StatusOr<VersionResolver::Result> VersionResolver::Resolve(
         return absl::OkStatus();
       }));
   ATTUNE_ASSIGN_OR_RETURN(served->scale, ReadScale(served->manifest));
+  ATTUNE_ASSIGN_OR_RETURN(served->head,
+                          ReadLinearHead(served->manifest, blobs_));
   absl::MutexLock lock(&mutex_);
   if (entries_.size() >= kMaxEntries) entries_.clear();
   entries_.insert_or_assign(std::string(selector), Entry{generation, served});

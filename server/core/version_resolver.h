@@ -30,7 +30,8 @@ class VersionResolver {
   Result Cached(absl::string_view selector) const;
 
   // Blocks on the disk. The errors of ParseSelector, naming `field`;
-  // NOT_FOUND; DATA_LOSS when the version's logit scale cannot be read.
+  // NOT_FOUND; DATA_LOSS when the version's logit scale or linear head cannot
+  // be read.
   absl::StatusOr<Result> Resolve(absl::string_view field,
                                  absl::string_view selector);
 

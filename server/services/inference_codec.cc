@@ -74,12 +74,13 @@ QueryView::QueryView(const RepeatedString& images, const RepeatedString& labels,
       top_k_(top_k),
       truncate_(truncate) {}
 
-core::ZeroShotQuery QueryView::query() const {
+core::ZeroShotQuery QueryView::query(double t) const {
   return {.images = images_,
           .labels = labels_,
           .templates = templates_,
           .top_k = top_k_,
-          .truncate = truncate_};
+          .truncate = truncate_,
+          .t = t};
 }
 
 void Encode(const core::Embeddings& embeddings,

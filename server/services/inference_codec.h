@@ -32,7 +32,8 @@ class QueryView {
   QueryView(const RepeatedString& images, const RepeatedString& labels,
             const RepeatedString& templates, int32_t top_k, bool truncate);
 
-  core::ZeroShotQuery query() const;
+  // `t` as from ResolveKnob.
+  core::ZeroShotQuery query(double t) const;
 
  private:
   std::vector<absl::string_view> images_;

@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -9,6 +10,7 @@
 #include "absl/functional/function_ref.h"
 #include "absl/time/clock.h"
 #include "common/status_macros.h"
+#include "server/core/linear_head.h"
 #include "server/core/selector.h"
 #include "server/services/inference_codec.h"
 #include "server/services/unary_call.h"
@@ -63,6 +65,31 @@ grpc::ServerUnaryReactor* Begin(
   return call;
 }
 
+template <typename Request>
+std::optional<double> Knob(const Request& request) {
+  return request.has_t() ? std::optional(request.t()) : std::nullopt;
+}
+
+// Ends a call with embeddings, changed by the version's head where it has one:
+// on the executor, since this thread may be one that must not compute for long.
+void Answer(const CallEnvironment& environment, UnaryCall* call,
+            const ServedVersion& version, double t,
+            absl::StatusOr<core::Embeddings> embeddings,
+            google::protobuf::RepeatedPtrField<v1::Embedding>* out) {
+  if (!embeddings.ok()) return call->Done(embeddings.status());
+  if (t == 0) {
+    Encode(*embeddings, out);
+    return call->Done(absl::OkStatus());
+  }
+  const bool submitted = environment.executor->Submit(
+      [call, version, t, embeddings = *std::move(embeddings), out]() mutable {
+        version->head->Apply(t, absl::MakeSpan(embeddings.values));
+        Encode(embeddings, out);
+        call->Done(absl::OkStatus());
+      });
+  if (!submitted) call->Done(DrainingError());
+}
+
 constexpr auto kNeverInline = [](UnaryCall*) { return false; };
 
 // The two answers of Compare on their way.
@@ -95,16 +122,17 @@ grpc::ServerUnaryReactor* InferenceService::EmbedImages(
         }
         auto version = resolver_.Resolve("version", request->version());
         if (!version.ok()) return call->Done(version.status());
+        const auto t = core::ResolveKnob((*version)->head, Knob(*request), "t");
+        if (!t.ok()) return call->Done(t.status());
         response->set_version(core::VersionName((*version)->version));
         const std::vector<absl::string_view> images(request->images().begin(),
                                                     request->images().end());
         embedder_.EmbedImages(
-            *std::move(version), images, scope,
-            [call, response](absl::StatusOr<core::Embeddings> embeddings) {
-              if (embeddings.ok()) {
-                Encode(*embeddings, response->mutable_embeddings());
-              }
-              call->Done(embeddings.status());
+            *version, images, scope,
+            [this, call, response, version = *version,
+             t = *t](absl::StatusOr<core::Embeddings> embeddings) {
+              Answer(environment_, call, version, t, std::move(embeddings),
+                     response->mutable_embeddings());
             });
       },
       kNeverInline);
@@ -125,7 +153,8 @@ grpc::ServerUnaryReactor* InferenceService::EmbedTexts(
   const auto try_cache = [&](UnaryCall* call) {
     if (!IsShort(*request)) return false;
     const ServedVersion version = resolver_.Cached(request->version());
-    if (version == nullptr) return false;
+    // A head computes longer than a callback may.
+    if (version == nullptr || version->head || request->has_t()) return false;
     const auto rows = validated_rows(*version);
     // Errors are told by the executor's path, once.
     if (!rows.ok()) return false;
@@ -144,14 +173,15 @@ grpc::ServerUnaryReactor* InferenceService::EmbedTexts(
         if (!version.ok()) return call->Done(version.status());
         auto rows = validated_rows(**version);
         if (!rows.ok()) return call->Done(rows.status());
+        const auto t = core::ResolveKnob((*version)->head, Knob(*request), "t");
+        if (!t.ok()) return call->Done(t.status());
         response->set_version(core::VersionName((*version)->version));
         embedder_.EmbedTexts(
-            *std::move(version), *std::move(rows), scope,
-            [call, response](absl::StatusOr<core::Embeddings> embeddings) {
-              if (embeddings.ok()) {
-                Encode(*embeddings, response->mutable_embeddings());
-              }
-              call->Done(embeddings.status());
+            *version, *std::move(rows), scope,
+            [this, call, response, version = *version,
+             t = *t](absl::StatusOr<core::Embeddings> embeddings) {
+              Answer(environment_, call, version, t, std::move(embeddings),
+                     response->mutable_embeddings());
             });
       },
       try_cache);
@@ -172,12 +202,14 @@ grpc::ServerUnaryReactor* InferenceService::ClassifyImages(
         if (!status.ok()) return call->Done(status);
         auto version = resolver_.Resolve("version", request->version());
         if (!version.ok()) return call->Done(version.status());
+        const auto t = core::ResolveKnob((*version)->head, Knob(*request), "t");
+        if (!t.ok()) return call->Done(t.status());
         response->set_version(core::VersionName((*version)->version));
         auto view = std::make_shared<QueryView>(
             request->images(), request->labels(), request->templates(),
             request->top_k(), request->truncate());
         classifier_.Classify(
-            *std::move(version), view->query(), scope,
+            *std::move(version), view->query(*t), scope,
             [call, request, response,
              view](absl::StatusOr<std::vector<core::Classification>> answer) {
               if (answer.ok()) Encode(*answer, request->labels(), response);
@@ -210,12 +242,22 @@ grpc::ServerUnaryReactor* InferenceService::Compare(
                             request->truncate()));
         const ServedVersion versions[] = {*std::move(version),
                                           *std::move(against)};
+        double knobs[2];
+        const bool has_head = versions[0]->head || versions[1]->head;
+        for (int i = 0; i < 2; ++i) {
+          // A version without a head takes no part in the knob.
+          const bool asked = versions[i]->head || !has_head;
+          const auto t = core::ResolveKnob(
+              versions[i]->head, asked ? Knob(*request) : std::nullopt, "t");
+          if (!t.ok()) return call->Done(t.status());
+          knobs[i] = *t;
+        }
         v1::ClassifyImagesResponse* const answers[] = {
             response->mutable_answer(), response->mutable_against_answer()};
         for (int i = 0; i < 2; ++i) {
           answers[i]->set_version(core::VersionName(versions[i]->version));
           classifier_.Classify(
-              versions[i], pending->view.query(), scope,
+              versions[i], pending->view.query(knobs[i]), scope,
               [pending, request, out = answers[i],
                i](absl::StatusOr<std::vector<core::Classification>> answer) {
                 if (answer.ok()) Encode(*answer, request->labels(), out);

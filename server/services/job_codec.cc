@@ -88,6 +88,12 @@ v1::TrainSpec ToProto(const storage::TrainSpec& spec) {
   ATTUNE_SET_OPTIONAL(proto, checkpoint_every, spec.checkpoint_every);
   proto.set_eval_dataset(spec.eval_dataset);
   proto.set_truncate(spec.truncate);
+  // The enums have the same numbers.
+  proto.mutable_trained_part()->set_kind(
+      static_cast<v1::TrainedPart::Kind>(spec.trained_part.kind));
+  if (spec.head_penalty.has_value()) {
+    proto.mutable_head()->set_penalty(*spec.head_penalty);
+  }
   return proto;
 }
 
@@ -208,6 +214,20 @@ absl::StatusOr<core::TrainRequest> FromProto(const v1::TrainSpec& spec) {
   request.checkpoint_every = ATTUNE_GET_OPTIONAL(spec, checkpoint_every);
   request.eval_dataset = spec.eval_dataset();
   request.truncate = spec.truncate();
+  switch (spec.trained_part().kind()) {
+    case v1::TrainedPart::KIND_UNSPECIFIED:
+    case v1::TrainedPart::KIND_ALL:
+      break;
+    case v1::TrainedPart::KIND_HEAD:
+      request.trained_part.kind = storage::TrainedKind::kHead;
+      break;
+    default:
+      return InvalidField("train.trained_part.kind", "is unknown");
+  }
+  if (spec.has_head()) {
+    request.head =
+        core::HeadRequest{.penalty = ATTUNE_GET_OPTIONAL(spec.head(), penalty)};
+  }
   return request;
 }
 

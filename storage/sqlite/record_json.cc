@@ -55,6 +55,7 @@ void from_json(const json& in, Objective& objective) {
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(OptimizerOptions, kind,
                                                 learning_rate, weight_decay,
                                                 warmup_ratio, schedule)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(TrainedPart, kind)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(InvalidExample, example, reason)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Example, kind, image_digest,
                                                 image_size_bytes, text,
@@ -70,7 +71,8 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(UploadPart, hash_state,
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(
     TrainSpec, dataset, base, output_model, objective, optimizer, epochs, steps,
     batch_size, clean_batch_size, micro_batch_size, seed, freeze_logit_scale,
-    average, checkpoint_every, eval_dataset, truncate)
+    average, checkpoint_every, eval_dataset, truncate, trained_part,
+    head_penalty)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(EvaluateSpec, dataset, model,
                                                 against, templates, truncate)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(ValidateSpec, dataset)

@@ -138,6 +138,14 @@ TEST(JobOptions, AnOptionOfAnotherObjectiveIsAUsageErrorNamingIt) {
   }
 }
 
+TEST(JobOptions, AHeadIsTrainedWithItsPenalty) {
+  ExpectSpec({"--train", "head"}, "dpo {} trained_part { kind: KIND_HEAD }");
+  ExpectSpec({"--train", "head", "--head-penalty", "0"},
+             "dpo {} trained_part { kind: KIND_HEAD } head { penalty: 0 }");
+  ExpectSpec({"--train", "all"}, "dpo {} trained_part { kind: KIND_ALL }");
+  EXPECT_EQ(ErrorReason(Parse({"--head-penalty", "1"}).status()), "USAGE");
+}
+
 TEST(JobOptions, HelpShowsTheDefaultOfEveryObjective) {
   CLI::App app;
   JobOptions options;

@@ -26,7 +26,12 @@ absl::Status CheckTensors(const std::string& version, const ClipConfig& config,
       config.context_length < 2) {
     return InvalidClip(version, "has a config without sizes");
   }
-  const TensorShapes expected = ExpectedTensors(config);
+  TensorShapes names;
+  for (const v1::TensorEntry& entry : manifest.tensors()) {
+    names[entry.name()];
+  }
+  const TensorShapes expected =
+      WithHeadLike(ExpectedTensors(config), config, names);
   if (static_cast<size_t>(manifest.tensors_size()) != expected.size()) {
     return InvalidClip(version,
                        absl::StrCat("has ", manifest.tensors_size(),

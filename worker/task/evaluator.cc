@@ -12,6 +12,7 @@
 #include "absl/types/span.h"
 #include "common/error.h"
 #include "common/status_macros.h"
+#include "worker/model/linear_head.h"
 #include "worker/model/text_batch.h"
 #include "worker/model/torch_status.h"
 #include "worker/task/text_rows.h"
@@ -124,7 +125,9 @@ absl::StatusOr<at::Tensor> Evaluator::ImageEmbeddings(
     report(static_cast<int64_t>(std::min(at + kImagesAtATime, images.size())),
            static_cast<int64_t>(images.size()));
   }
-  return at::cat(parts);
+  // Of a linear head as it was trained, t = 1: f(x)ᵀ V S²ᵗ Vᵀ g(y) needs one
+  // side changed.
+  return model::ApplyHead(tensors, at::cat(parts), 2);
 }
 
 absl::StatusOr<at::Tensor> Evaluator::TextEmbeddings(

@@ -61,8 +61,9 @@ class Evaluator {
   absl::Status AddExample(const v1::Example& example);
   absl::StatusOr<int64_t> Candidate(const v1::Example& example,
                                     const std::string& text) const;
-  // Normalised embeddings, on the CPU: [N, D] of the images that are used,
-  // [C, D] of the candidates, [M, D] of the captions.
+  // Embeddings, on the CPU, normalised unless a linear head changed those of
+  // images: [N, D] of the images that are used, [C, D] of the candidates,
+  // [M, D] of the captions.
   absl::StatusOr<at::Tensor> ImageEmbeddings(const ClipConfig& config,
                                              const model::Tensors& tensors);
   absl::StatusOr<at::Tensor> CandidateEmbeddings(

@@ -49,6 +49,9 @@ train::TrainConfig ToTrainConfig(const v1::TrainSpec& spec) {
   }
   config.micro_batch_size = spec.micro_batch_size();
   config.seed = static_cast<uint64_t>(spec.seed());
+  if (spec.trained_part().kind() == v1::TrainedPart::KIND_HEAD) {
+    config.head = train::LinearHead{.penalty = spec.head().penalty()};
+  }
   config.freeze_logit_scale = spec.freeze_logit_scale();
   config.average = spec.average();
   return config;

@@ -1,10 +1,18 @@
 #include "worker/train/encoder.h"
 
 #include <algorithm>
+#include <numeric>
+#include <utility>
 
 #include "common/status_macros.h"
 
 namespace attune::train {
+namespace {
+
+// Images, and texts, of frozen towers computed at a time.
+constexpr int64_t kFrozenGroup = 64;
+
+}  // namespace
 
 Encoder::Encoder(const ClipConfig& config, const Savings& savings,
                  at::Device device,
@@ -19,15 +27,40 @@ Encoder::Encoder(const ClipConfig& config, const Savings& savings,
       texts_(texts),
       pixels_(pixels) {}
 
+void Encoder::Freeze(const model::Tensors& base, std::vector<int64_t> images) {
+  frozen_images_.emplace(std::move(images), kFrozenGroup,
+                         [this, base](absl::Span<const int64_t> group) {
+                           return Encode(base, group);
+                         });
+  std::vector<int64_t> texts(texts_->size());
+  std::iota(texts.begin(), texts.end(), 0);
+  frozen_texts_.emplace(std::move(texts), kFrozenGroup,
+                        [this, base](absl::Span<const int64_t> group) {
+                          return EncodeTexts(base, group);
+                        });
+}
+
 absl::StatusOr<at::Tensor> Encoder::Images(const model::Tensors& tensors,
+                                           absl::Span<const int64_t> images) {
+  return frozen_images_ ? frozen_images_->Rows(images)
+                        : Encode(tensors, images);
+}
+
+absl::StatusOr<at::Tensor> Encoder::Texts(const model::Tensors& tensors,
+                                          absl::Span<const int64_t> texts) {
+  return frozen_texts_ ? frozen_texts_->Rows(texts)
+                       : EncodeTexts(tensors, texts);
+}
+
+absl::StatusOr<at::Tensor> Encoder::Encode(const model::Tensors& tensors,
                                            absl::Span<const int64_t> images) {
   ATTUNE_ASSIGN_OR_RETURN(const at::Tensor pixels, pixels_->Pixels(images));
   return model::Normalised(
       model::EncodeImages(config_, tensors, pixels.to(device_), options_));
 }
 
-absl::StatusOr<at::Tensor> Encoder::Texts(const model::Tensors& tensors,
-                                          absl::Span<const int64_t> texts) {
+absl::StatusOr<at::Tensor> Encoder::EncodeTexts(
+    const model::Tensors& tensors, absl::Span<const int64_t> texts) {
   if (!std::equal(texts.begin(), texts.end(), packed_texts_.begin(),
                   packed_texts_.end())) {
     std::vector<std::vector<int32_t>> rows;

@@ -1,6 +1,7 @@
 #include "worker/train/step_gradient.h"
 
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/matmul.h>
 #include <ATen/ops/stack.h>
 #include <ATen/ops/tensor.h>
 
@@ -9,6 +10,7 @@
 #include <utility>
 
 #include "common/status_macros.h"
+#include "worker/model/linear_head.h"
 #include "worker/objective/kl.h"
 #include "worker/objective/pair_terms.h"
 #include "worker/objective/positives.h"
@@ -177,7 +179,7 @@ absl::StatusOr<StepMetrics> StepGradient::Compute(int64_t step) {
   // The features, and the leaf that stands for them in the micro-batches.
   at::Tensor g, leaf;
   if (texts_once) {
-    ATTUNE_ASSIGN_OR_RETURN(g, encoder_->Texts(policy_, batch.texts));
+    ATTUNE_ASSIGN_OR_RETURN(g, TextEmbeddings(batch));
     leaf = g.detach().set_requires_grad(g.requires_grad());
   }
   Sums sums;
@@ -187,13 +189,20 @@ absl::StatusOr<StepMetrics> StepGradient::Compute(int64_t step) {
     const at::AutoGradMode gradient(has_gradient);
     ATTUNE_ASSIGN_OR_RETURN(const at::Tensor f, ImageEmbeddings(batch, part));
     if (!texts_once) {
-      ATTUNE_ASSIGN_OR_RETURN(leaf, encoder_->Texts(policy_, batch.texts));
+      ATTUNE_ASSIGN_OR_RETURN(leaf, TextEmbeddings(batch));
     }
     const at::Tensor loss = Loss(batch, part, f, leaf, sums);
     if (has_gradient) loss.backward();
   }
   if (texts_once && g.requires_grad()) g.backward(leaf.grad());
   StepMetrics metrics = Read(batch, sums);
+  if (config_.head) {
+    const at::Tensor penalty =
+        config_.head->penalty *
+        model::HeadPenalty(policy_.at(model::kHeadWeight));
+    penalty.backward();
+    metrics.loss += penalty.item<double>();
+  }
   metrics.epoch =
       static_cast<double>(step + 1) / static_cast<double>(steps_per_epoch());
   return metrics;
@@ -217,8 +226,20 @@ absl::StatusOr<at::Tensor> StepGradient::ImageEmbeddings(const Batch& batch,
   const std::vector<int64_t> distinct = std::move(images).Values();
   ATTUNE_ASSIGN_OR_RETURN(const at::Tensor f,
                           encoder_->Images(policy_, distinct));
-  if (distinct.size() == rows.size()) return f;
-  return f.index_select(0, at::tensor(rows, at::kLong).to(f.device()));
+  if (distinct.size() == rows.size()) return Transformed(f);
+  return Transformed(
+      f.index_select(0, at::tensor(rows, at::kLong).to(f.device())));
+}
+
+absl::StatusOr<at::Tensor> StepGradient::TextEmbeddings(const Batch& batch) {
+  ATTUNE_ASSIGN_OR_RETURN(const at::Tensor g,
+                          encoder_->Texts(policy_, batch.texts));
+  return Transformed(g);
+}
+
+at::Tensor StepGradient::Transformed(const at::Tensor& embeddings) const {
+  if (!config_.head) return embeddings;
+  return at::matmul(embeddings, policy_.at(model::kHeadWeight).t());
 }
 
 at::Tensor StepGradient::Loss(const Batch& batch, Part part,

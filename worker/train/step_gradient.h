@@ -98,7 +98,10 @@ class StepGradient {
   std::vector<int64_t> TextsByFirstUse() const;
   absl::StatusOr<Batch> MakeBatch(int64_t step);
   std::vector<Part> Parts(const Batch& batch) const;
+  // f(x) and g(y) of the policy, times W where there is a linear head.
   absl::StatusOr<at::Tensor> ImageEmbeddings(const Batch& batch, Part part);
+  absl::StatusOr<at::Tensor> TextEmbeddings(const Batch& batch);
+  at::Tensor Transformed(const at::Tensor& embeddings) const;
   // A part's loss [] from its image embeddings (examples, then clean images)
   // and all text embeddings.
   at::Tensor Loss(const Batch& batch, Part part, const at::Tensor& f,

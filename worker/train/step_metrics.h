@@ -13,7 +13,8 @@ struct StepMetrics {
   int64_t step = 0;
   // Passes over the training stream after the step, with fraction.
   double epoch = 0;
-  // objective_loss + λ·KL, of the weights before the step.
+  // objective_loss + λ·KL, and κ times the penalty of a linear head, of the
+  // weights before the step.
   double loss = 0;
   double objective_loss = 0;
   // Mean over the clean images.

@@ -19,6 +19,13 @@ struct ObjectiveChoice {
   ObjectiveValues options;
 };
 
+// The towers stay as they are, and one matrix W on top of both is trained, from
+// the identity (worker/model/linear_head.h).
+struct LinearHead {
+  // κ ≥ 0 of  + κ ‖I − W Wᵀ‖_F.
+  double penalty = 0.01;
+};
+
 // Exact savings (docs/performance.md), on but in tests: with each one off the
 // run is the same up to rounding.
 struct Savings {
@@ -56,6 +63,7 @@ struct TrainConfig {
   // Of the data order.
   uint64_t seed = 0;
   bool freeze_logit_scale = false;
+  std::optional<LinearHead> head;
   // Keep a Beta moving average of the weights.
   bool average = true;
   Savings savings;

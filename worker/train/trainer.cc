@@ -1,5 +1,7 @@
 #include "worker/train/trainer.h"
 
+#include <ATen/ops/eye.h>
+
 #include <cmath>
 #include <set>
 #include <utility>
@@ -7,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/error.h"
 #include "common/status_macros.h"
+#include "worker/model/linear_head.h"
 #include "worker/model/torch_status.h"
 
 namespace attune::train {
@@ -42,12 +45,18 @@ absl::Status CheckConfig(const TrainConfig& config) {
       config.steps.value_or(1) < 1 || !(config.schedule.learning_rate > 0) ||
       !(config.schedule.warmup_ratio >= 0 &&
         config.schedule.warmup_ratio < 1) ||
-      !(config.kl_weight >= 0)) {
+      !(config.kl_weight >= 0) ||
+      (config.head && !(config.head->penalty >= 0))) {
     return Invalid(
         "INVALID_CONFIG",
-        "batch sizes and learning rate must be positive, micro-batch "
-        "size, passes and the weight of the KL not negative, the "
-        "warm-up ratio in [0, 1)");
+        "batch sizes and learning rate must be positive, micro-batch size, "
+        "passes, the weight of the KL and the head's penalty not negative, "
+        "the warm-up ratio in [0, 1)");
+  }
+  if (config.head && config.micro_batch_size > 0) {
+    return Invalid("MICRO_BATCH_UNSUPPORTED",
+                   "a linear head trains on cached embeddings; leave the "
+                   "micro-batch size at 0");
   }
   return absl::OkStatus();
 }
@@ -128,6 +137,18 @@ absl::Status Check(const TrainConfig& config,
   return CheckTexts(data);
 }
 
+std::vector<int64_t> DistinctImages(const TrainingData& data) {
+  std::set<int64_t> images(data.clean_images.begin(), data.clean_images.end());
+  for (const PairExample& pair : data.pairs) {
+    images.insert(pair.image);
+    if (pair.clean_image >= 0) images.insert(pair.clean_image);
+  }
+  for (const CaptionExample& example : data.captions) {
+    images.insert(example.image);
+  }
+  return {images.begin(), images.end()};
+}
+
 Optimizer::Path PathOf(const TrainConfig& config) {
   return config.savings.fused_optimizer ? Optimizer::Path::kFused
                                         : Optimizer::Path::kOperators;
@@ -150,11 +171,17 @@ absl::StatusOr<std::unique_ptr<Trainer>> Trainer::Create(
                                                    config.objective.options));
   ATTUNE_RETURN_IF_ERROR(Check(config, objective, data));
   std::set<std::string> frozen;
+  model::Tensors start = base;
   if (config.freeze_logit_scale) frozen.insert("logit_scale");
   return model::CatchTorchErrors(
       [&]() -> absl::StatusOr<std::unique_ptr<Trainer>> {
+        if (config.head) {
+          for (const auto& [name, tensor] : base) frozen.insert(name);
+          start[model::kHeadWeight] =
+              at::eye(clip.embedding_size, base.at("visual.proj").options());
+        }
         ATTUNE_ASSIGN_OR_RETURN(FlatParameters parameters,
-                                FlatParameters::Create(base, frozen));
+                                FlatParameters::Create(start, frozen));
         return std::unique_ptr<Trainer>(
             new Trainer(config, std::move(objective), clip, base,
                         std::move(data), pixels, std::move(parameters)));
@@ -177,6 +204,7 @@ Trainer::Trainer(const TrainConfig& config, objective::Objective objective,
           config.steps.value_or(config.epochs * gradient_.steps_per_epoch())),
       beta_average_(total_steps_) {
   if (config.average) average_ = parameters_.flat().clone();
+  if (config.head) encoder_.Freeze(base, DistinctImages(data_));
 }
 
 absl::StatusOr<StepMetrics> Trainer::Step() {
@@ -209,15 +237,19 @@ absl::StatusOr<StepMetrics> Trainer::StepOrThrow() {
   return metrics;
 }
 
+model::Tensors Trainer::Output(model::Tensors tensors) const {
+  return config_.head ? model::WithFactors(std::move(tensors)) : tensors;
+}
+
 absl::StatusOr<model::Tensors> Trainer::LastWeights() const {
   return model::CatchTorchErrors([&]() -> absl::StatusOr<model::Tensors> {
-    return parameters_.WithFlat(parameters_.flat().clone());
+    return Output(parameters_.WithFlat(parameters_.flat().clone()));
   });
 }
 
 absl::StatusOr<model::Tensors> Trainer::AverageWeights() const {
   return model::CatchTorchErrors([&]() -> absl::StatusOr<model::Tensors> {
-    return parameters_.WithFlat(average_.clone());
+    return Output(parameters_.WithFlat(average_.clone()));
   });
 }
 

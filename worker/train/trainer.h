@@ -56,7 +56,8 @@ class Trainer {
   //   NO_CANDIDATES         those, or a loss over Y, without candidates
   //   TOO_MANY_CANDIDATES   the same with more than kMaxCandidates
   //   NOT_A_CANDIDATE       a loss over Y with a pair's text outside of it
-  //   MICRO_BATCH_UNSUPPORTED  a micro-batch with an objective on captions
+  //   MICRO_BATCH_UNSUPPORTED  a micro-batch with an objective on captions, or
+  //                         a linear head
   //   INDEX_OUT_OF_RANGE    an example or candidate names a text that is not
   //                         there
   //   INVALID_CONFIG        a size, rate or number of passes that makes no
@@ -90,7 +91,7 @@ class Trainer {
   absl::Status Restore(const TrainerState& state);
 
   // A snapshot of the model: the last iterate, and the average. Frozen
-  // tensors share the base's storage.
+  // tensors share the base's storage. A linear head is there as V and S.
   // REQUIRES: config.average, for the average.
   absl::StatusOr<model::Tensors> LastWeights() const;
   absl::StatusOr<model::Tensors> AverageWeights() const;
@@ -104,6 +105,8 @@ class Trainer {
   absl::Status RestoreOrThrow(const TrainerState& state);
   // The flat buffers of a state by the prefix of their names.
   std::map<std::string, at::Tensor> Buffers() const;
+  // As a version is stored.
+  model::Tensors Output(model::Tensors tensors) const;
   // What distinguishes runs, as JSON text.
   std::string Identity() const;
 

@@ -51,21 +51,23 @@ absl::Status InvalidCheckpoint(absl::string_view message) {
 }  // namespace
 
 std::string Trainer::Identity() const {
-  const Json identity = {{"objective", ObjectiveIdentity(config_)},
-                         {"optimizer", OptimizerIdentity(config_.optimizer)},
-                         {"schedule", ScheduleIdentity(config_.schedule)},
-                         {"batch_size", gradient_.batch_size()},
-                         {"clean_batch_size", gradient_.clean_batch_size()},
-                         {"micro_batch_size", config_.micro_batch_size},
-                         {"seed", config_.seed},
-                         {"total_steps", total_steps_},
-                         {"freeze_logit_scale", config_.freeze_logit_scale},
-                         {"average", config_.average},
-                         {"pairs", data_.pairs.size()},
-                         {"captions", data_.captions.size()},
-                         {"clean_images", data_.clean_images.size()},
-                         {"texts", data_.texts.size()},
-                         {"candidates", data_.candidates.size()}};
+  const Json identity = {
+      {"objective", ObjectiveIdentity(config_)},
+      {"optimizer", OptimizerIdentity(config_.optimizer)},
+      {"schedule", ScheduleIdentity(config_.schedule)},
+      {"batch_size", gradient_.batch_size()},
+      {"clean_batch_size", gradient_.clean_batch_size()},
+      {"micro_batch_size", config_.micro_batch_size},
+      {"seed", config_.seed},
+      {"total_steps", total_steps_},
+      {"freeze_logit_scale", config_.freeze_logit_scale},
+      {"head_penalty", config_.head ? Json(config_.head->penalty) : Json()},
+      {"average", config_.average},
+      {"pairs", data_.pairs.size()},
+      {"captions", data_.captions.size()},
+      {"clean_images", data_.clean_images.size()},
+      {"texts", data_.texts.size()},
+      {"candidates", data_.candidates.size()}};
   return identity.dump();
 }
 

@@ -170,5 +170,22 @@ TEST(ClipLayoutTest, IntegerTensorsAreRefused) {
   EXPECT_THAT(status.message(), HasSubstr("'visual.proj' has the type I64"));
 }
 
+TEST(ClipLayoutTest, ALinearHeadMayBeThereWhole) {
+  const ClipConfig config = Tiny();
+  const TensorShapes plain = ExpectedTensors(config);
+  TensorShapes with_head = WithHeadLike(plain, config, {{kHeadDirections, {}}});
+  EXPECT_EQ(with_head.size(), plain.size() + 2);
+  EXPECT_TRUE(ReadClipConfig(with_head, ClipMetadata(config)).ok());
+  EXPECT_EQ(WithHeadLike(plain, config, plain), plain);
+  with_head.erase(kHeadSingularValues);
+  EXPECT_EQ(
+      ErrorReason(ReadClipConfig(with_head, ClipMetadata(config)).status()),
+      "INVALID_CLIP");
+  with_head[kHeadSingularValues] = {3};
+  EXPECT_EQ(
+      ErrorReason(ReadClipConfig(with_head, ClipMetadata(config)).status()),
+      "INVALID_CLIP");
+}
+
 }  // namespace
 }  // namespace attune

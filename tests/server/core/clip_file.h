@@ -27,12 +27,16 @@ inline ClipConfig SmallClip() {
 }
 
 // Its safetensors file. Every value is 0.25; logit_scale is 2. `overrides`
-// replaces the bytes of tensors by name.
+// replaces the bytes of tensors by name; with those of a linear head the file
+// has one.
 inline std::string ClipFile(
     const ClipConfig& config,
     const std::map<std::string, std::string>& overrides = {}) {
+  TensorShapes names;
+  for (const auto& [name, bytes] : overrides) names[name];
   std::vector<safetensors::TensorInfo> tensors;
-  for (const auto& [name, shape] : ExpectedTensors(config)) {
+  for (const auto& [name, shape] :
+       WithHeadLike(ExpectedTensors(config), config, names)) {
     tensors.push_back({.name = name,
                        .data_type = safetensors::DataType::kFloat32,
                        .shape = shape});
@@ -53,6 +57,12 @@ inline std::string ClipFile(
     file += bytes;
   }
   return file;
+}
+
+// The bytes of fp32 values.
+inline std::string FloatBytes(const std::vector<float>& values) {
+  return {reinterpret_cast<const char*>(values.data()),
+          values.size() * sizeof(float)};
 }
 
 }  // namespace attune::core

@@ -159,6 +159,12 @@ TEST_F(JobManagerTest, ASoftmaxOverAllCandidatesTakesAThousandAtMost) {
   EXPECT_THAT(jobs_->CreateTrain(request, {}), IsOk());
 }
 
+TEST_F(JobManagerTest, AVersionWithALinearHeadIsNoBase) {
+  AddBase("base", /*head=*/true);
+  MakePreferences();
+  EXPECT_THAT(Refused(DpoOnRta()), HasError(kPrecondition, "BASE_HAS_HEAD"));
+}
+
 TEST_F(JobManagerTest, ACleanTwinOfAPairIsACleanImage) {
   AddBase();
   ExampleInput pair = Pair("p", "a", "b");

@@ -7,6 +7,7 @@
 #include "absl/synchronization/notification.h"
 #include "common/digest.h"
 #include "common/grpc/objective_codec.h"
+#include "common/safetensors/clip_layout.h"
 #include "server/core/dataset_digest.h"
 #include "server/core/version.h"
 #include "storage/sqlite/sqlite_stores.h"
@@ -94,12 +95,33 @@ storage::TensorManifest JobsFixture::StoreTensors(float value) {
   return manifest;
 }
 
-storage::Version JobsFixture::AddBase(const std::string& model) {
-  const storage::TensorManifest manifest = StoreTensors(1);
+storage::TensorManifest JobsFixture::WithHead(
+    storage::TensorManifest manifest) {
+  // The bytes of its [2, 2] and, cut, of its [2] are as good as any.
+  storage::TensorEntry v = manifest.back();
+  v.name = kHeadDirections;
+  const std::string bytes = blobs_->ReadAll(v.blob_digest)->substr(0, 8);
+  const std::string digest = Sha256Hex(bytes);
+  const storage::BlobView view = {digest, bytes};
+  EXPECT_TRUE(blobs_->Put({&view, 1}).ok());
+  const storage::TensorEntry values = {.name = kHeadSingularValues,
+                                       .data_type = storage::DataType::kFloat32,
+                                       .shape = {2},
+                                       .blob_digest = digest,
+                                       .size_bytes = 8};
+  manifest.insert(manifest.begin(), v);
+  manifest.insert(manifest.begin(), values);
+  return manifest;
+}
+
+storage::Version JobsFixture::AddBase(const std::string& model, bool head) {
+  storage::TensorManifest manifest = StoreTensors(1);
+  if (head) manifest = WithHead(std::move(manifest));
   storage::Version version;
   version.model = model;
   version.create_time = clock_.WallNow();
   version.config.context_length = kContextLength;
+  version.config.embedding_size = 2;
   const absl::Status status = state_->Write([&](StateTransaction& transaction) {
     auto added = AddVersion(transaction, version, manifest, true);
     if (added.ok()) version = *added;

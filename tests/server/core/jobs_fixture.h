@@ -64,10 +64,14 @@ class JobsFixture : public testing::Test {
   JobsFixture();
   ~JobsFixture() override;
 
-  // A version with three small tensors whose blobs are stored.
-  storage::Version AddBase(const std::string& model = "base");
+  // A version with three small tensors whose blobs are stored, and perhaps a
+  // linear head.
+  storage::Version AddBase(const std::string& model = "base",
+                           bool head = false);
   // Three tensors like the base's, filled with `value` and stored.
   storage::TensorManifest StoreTensors(float value);
+  // Those and a linear head.
+  storage::TensorManifest WithHead(storage::TensorManifest manifest);
 
   absl::StatusOr<int64_t> Upload(absl::string_view dataset,
                                  std::vector<ExampleInput> examples,

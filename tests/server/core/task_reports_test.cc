@@ -310,6 +310,39 @@ TEST_F(TaskReportsTest, WithoutAnAverageThereIsOneVersion) {
   EXPECT_THAT(*versions, ElementsAre("robust:1"));
 }
 
+TEST_F(TaskReportsTest, AHeadIsStoredBesideTheBasesTensors) {
+  TrainRequest request = DpoOnRta();
+  request.average = false;
+  request.trained_part.kind = storage::TrainedKind::kHead;
+  ASSERT_THAT(jobs_->CreateTrain(request, {}), IsOk());
+  const LeasedTask task = Lease();
+  const auto complete = [&](const storage::TensorManifest& manifest) {
+    return reports_->Complete(
+        task.lease_token,
+        TrainResult{{{VersionSource::kLastIterate, manifest}}, std::nullopt});
+  };
+  const storage::TensorManifest good = WithHead(StoreTensors(1));
+  EXPECT_THAT(complete(StoreTensors(1)), HasError(kInvalid, "INVALID_RESULT"));
+  storage::TensorManifest bad = good;
+  bad.erase(bad.begin());
+  EXPECT_THAT(complete(bad), HasError(kInvalid, "INVALID_RESULT"));
+  bad = good;
+  bad[1].shape = {4};
+  EXPECT_THAT(complete(bad), HasError(kInvalid, "INVALID_RESULT"));
+  ASSERT_THAT(complete(good), IsOk());
+  // V [2, 2] and S [2]: all else is the base's.
+  EXPECT_EQ(VersionOf("robust", 1).own_size_bytes, 8);
+}
+
+TEST_F(TaskReportsTest, AHeadOfAnotherJobIsRefused) {
+  CreateDpoJob();
+  const LeasedTask task = Lease();
+  TrainResult result = Outputs();
+  result.outputs[0].manifest = WithHead(StoreTensors(2));
+  EXPECT_THAT(reports_->Complete(task.lease_token, result),
+              HasError(kInvalid, "INVALID_RESULT"));
+}
+
 TEST_F(TaskReportsTest, AResultThatIsNotOfTheTaskChangesNothing) {
   CreateDpoJob();
   const LeasedTask task = Lease();

@@ -114,6 +114,15 @@ TEST(TrainSpecTest, KtoTakesACleanBatchSizeWithoutAKlWeight) {
   EXPECT_EQ(spec->clean_batch_size, 8);
 }
 
+TEST(TrainSpecTest, AHeadHasAPenalty) {
+  TrainRequest request = Dpo();
+  EXPECT_EQ(ResolveTrainSpec(request)->head_penalty, std::nullopt);
+  request.trained_part.kind = storage::TrainedKind::kHead;
+  EXPECT_EQ(ResolveTrainSpec(request)->head_penalty, 0.01);
+  request.head = HeadRequest{.penalty = 0};
+  EXPECT_EQ(ResolveTrainSpec(request)->head_penalty, 0);
+}
+
 TEST(TrainSpecTest, ZeroIsLegalWhereItIsAValue) {
   TrainRequest request = Dpo();
   request.objective = Objective(
@@ -212,6 +221,16 @@ std::vector<BadField> BadFields() {
   add("CleanBatchWithoutKl", "train.clean_batch_size", [](TrainRequest& r) {
     r.objective = Objective("dpo", {{"kl_weight", 0}});
     r.clean_batch_size = 8;
+  });
+  add("HeadOfAnotherPart", "train.head",
+      [](TrainRequest& r) { r.head = HeadRequest{}; });
+  add("HeadPenaltyNegative", "train.head.penalty", [](TrainRequest& r) {
+    r.trained_part.kind = storage::TrainedKind::kHead;
+    r.head = HeadRequest{.penalty = -1};
+  });
+  add("MicroBatchOfAHead", "train.micro_batch_size", [](TrainRequest& r) {
+    r.trained_part.kind = storage::TrainedKind::kHead;
+    r.micro_batch_size = 8;
   });
   add("MicroBatchNegative", "train.micro_batch_size",
       [](TrainRequest& r) { r.micro_batch_size = -1; });

@@ -30,6 +30,8 @@ TrainSpec FullTrainSpec() {
   spec.checkpoint_every = 50;
   spec.eval_dataset = "held-out";
   spec.truncate = true;
+  spec.trained_part.kind = TrainedKind::kHead;
+  spec.head_penalty = 0.25;
   return spec;
 }
 

@@ -151,6 +151,13 @@ TEST_F(TrainInputsTest, TextBeyondTheContextIsRefusedUnlessItMayBeCut) {
   EXPECT_TRUE(Data().ok());
 }
 
+TEST_F(TrainInputsTest, APartThatIsAHeadHasItsPenalty) {
+  EXPECT_FALSE(ToTrainConfig(spec_).head.has_value());
+  spec_.mutable_trained_part()->set_kind(v1::TrainedPart::KIND_HEAD);
+  spec_.mutable_head()->set_penalty(0.5);
+  EXPECT_EQ(ToTrainConfig(spec_).head->penalty, 0.5);
+}
+
 TEST_F(TrainInputsTest, SpecBecomesTheTrainersConfig) {
   spec_.mutable_dpo()->set_beta(2);
   spec_.mutable_dpo()->set_kl_weight(0.5);
