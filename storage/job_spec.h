@@ -5,6 +5,7 @@
 #define ATTUNE_STORAGE_JOB_SPEC_H_
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <variant>
@@ -47,6 +48,16 @@ struct TrainedPart {
   friend bool operator==(const TrainedPart&, const TrainedPart&) = default;
 };
 
+// Bounds on what a training job may lose.
+struct GuardOptions {
+  std::map<std::string, double> max_drop = {};  // figure to drop in [0, 1]
+  std::optional<int64_t> eval_every;            // steps; unset: every epoch
+  int32_t patience = 0;                         // 0: never ends early
+  std::string best_by = {};                     // a figure
+
+  friend bool operator==(const GuardOptions&, const GuardOptions&) = default;
+};
+
 struct TrainSpec {
   std::string dataset;
   std::string base;  // NAME:N
@@ -67,6 +78,7 @@ struct TrainSpec {
   bool truncate = false;
   TrainedPart trained_part;
   std::optional<double> head_penalty;  // κ ≥ 0; set for kHead
+  std::optional<GuardOptions> guard;
 
   friend bool operator==(const TrainSpec&, const TrainSpec&) = default;
 };
@@ -77,6 +89,8 @@ struct EvaluateSpec {
   std::string against;  // NAME:N or ""
   std::vector<std::string> templates;
   bool truncate = false;
+  std::vector<std::string> group_by = {};  // attributes; empty: those that fit
+  int64_t seed = 0;
 
   friend bool operator==(const EvaluateSpec&, const EvaluateSpec&) = default;
 };

@@ -142,9 +142,26 @@ struct Figure {
   std::string name;
   double value = 0;
   int64_t count = 0;
+  std::optional<double> low = {};  // 95 % interval
+  std::optional<double> high = {};
+  // The part of the examples, all "" for all of them.
+  std::string class_label = {};
+  std::string attribute = {};
+  std::string group = {};
+  std::string candidate = {};
+
+  bool of_a_part() const { return !class_label.empty() || !attribute.empty(); }
+};
+
+struct FigureComparison {
+  Figure difference;
+  int64_t only_model = 0;
+  int64_t only_against = 0;
+  std::optional<double> p_value;
 };
 
 struct Evaluation {
+  int64_t id = 0;  // order of creation, given by the store
   std::string job_id;
   absl::Time create_time;
   std::string dataset;
@@ -153,6 +170,7 @@ struct Evaluation {
   std::string against;  // NAME:N or ""
   std::vector<Figure> figures;
   std::vector<Figure> against_figures;
+  std::vector<FigureComparison> comparisons;
 };
 
 // ---- tensors
@@ -210,6 +228,8 @@ struct Version {
   int64_t parameter_count = 0;
   int64_t size_bytes = 0;
   int64_t own_size_bytes = 0;
+  // Of its job's guard, a sentence each; unset: there was none.
+  std::optional<std::vector<std::string>> broken_bounds;
 };
 
 }  // namespace attune::storage

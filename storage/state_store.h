@@ -53,6 +53,12 @@ class DatasetStore {
   virtual absl::Status Delete(absl::string_view name) = 0;
 };
 
+// Which evaluations; what is "" does not choose.
+struct EvaluationFilter {
+  std::string model;  // NAME or NAME:N
+  std::string job_id;
+};
+
 class JobStore {
  public:
   virtual ~JobStore() = default;
@@ -109,13 +115,14 @@ class JobStore {
   virtual absl::Status DeleteCheckpoint(absl::string_view job_id,
                                         int64_t step) = 0;
 
+  // Ignores the id. ALREADY_EXISTS when the job has one of this model.
   virtual absl::Status InsertEvaluation(const Evaluation& evaluation) = 0;
+  // Of one version, or for "" the one that was stored first. NOT_FOUND.
   virtual absl::StatusOr<Evaluation> GetEvaluation(
-      absl::string_view job_id) const = 0;
-  // Newest first; `model` is "", NAME or NAME:N; `before` is the job id that
-  // the page before ended with ("" for the first).
+      absl::string_view job_id, absl::string_view model) const = 0;
+  // Newest first, ids below `before` (0 for the first page).
   virtual absl::StatusOr<std::vector<Evaluation>> ListEvaluations(
-      absl::string_view model, absl::string_view before, int limit) const = 0;
+      const EvaluationFilter& filter, int64_t before, int limit) const = 0;
 };
 
 class ModelStore {

@@ -5,13 +5,13 @@
 #include <variant>
 #include <vector>
 
-#include "absl/functional/function_ref.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "common/error.h"
 #include "common/status_macros.h"
 #include "common/text/tokenizer.h"
+#include "server/core/evaluation_checks.h"
 #include "server/core/train_spec.h"
 
 namespace attune::core {
@@ -52,20 +52,6 @@ absl::Status TextTooLong(absl::string_view field, const Dataset& dataset,
                      " tokens, the model's context: set truncate to cut it")}});
 }
 
-absl::Status ForEachExample(
-    StateTransaction& transaction, const Dataset& dataset,
-    absl::FunctionRef<absl::Status(const Example&)> visit) {
-  int64_t after = 0;
-  while (true) {
-    ATTUNE_ASSIGN_OR_RETURN(
-        const std::vector<Example> page,
-        transaction.datasets().ListExamples(dataset.name, after, kPageSize));
-    if (page.empty()) return absl::OkStatus();
-    for (const Example& example : page) ATTUNE_RETURN_IF_ERROR(visit(example));
-    after = page.back().id;
-  }
-}
-
 absl::Status CheckExample(const Example& example, absl::string_view field,
                           const Dataset& dataset, int context_length) {
   if (Fits(example.text, context_length) &&
@@ -79,6 +65,20 @@ absl::Status CheckExample(const Example& example, absl::string_view field,
 }
 
 }  // namespace
+
+absl::Status ForEachExample(
+    StateTransaction& transaction, const Dataset& dataset,
+    absl::FunctionRef<absl::Status(const Example&)> visit) {
+  int64_t after = 0;
+  while (true) {
+    ATTUNE_ASSIGN_OR_RETURN(
+        const std::vector<Example> page,
+        transaction.datasets().ListExamples(dataset.name, after, kPageSize));
+    if (page.empty()) return absl::OkStatus();
+    for (const Example& example : page) ATTUNE_RETURN_IF_ERROR(visit(example));
+    after = page.back().id;
+  }
+}
 
 absl::StatusOr<Dataset> GetSealedDataset(StateTransaction& transaction,
                                          absl::string_view name) {
@@ -160,6 +160,8 @@ absl::Status CheckEvaluationData(StateTransaction& transaction,
                                  const Dataset& dataset,
                                  const storage::EvaluateSpec& spec,
                                  int context_length) {
+  ATTUNE_RETURN_IF_ERROR(CheckClassCount(dataset));
+  ATTUNE_RETURN_IF_ERROR(CheckGroups(transaction, dataset, spec));
   if (spec.truncate) return absl::OkStatus();
   std::vector<std::string> templates = spec.templates;
   if (templates.empty()) templates.push_back("{}");

@@ -3,6 +3,7 @@
 #ifndef ATTUNE_SERVER_CORE_DATASET_CHECKS_H_
 #define ATTUNE_SERVER_CORE_DATASET_CHECKS_H_
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
@@ -15,6 +16,11 @@ namespace attune::core {
 // DATASET_NOT_SEALED or EMPTY_DATASET.
 absl::StatusOr<storage::Dataset> GetSealedDataset(
     storage::StateTransaction& transaction, absl::string_view name);
+
+// Calls `visit` with every row, in order, until an error.
+absl::Status ForEachExample(
+    storage::StateTransaction& transaction, const storage::Dataset& dataset,
+    absl::FunctionRef<absl::Status(const storage::Example&)> visit);
 
 // Texts that a softmax may be over.
 inline constexpr size_t kMaxTrainCandidates = 1'000;
@@ -32,8 +38,9 @@ absl::Status CheckTrainingData(storage::StateTransaction& transaction,
                                const storage::TrainSpec& spec,
                                int context_length);
 
-// TEXT_TOO_LONG as above, for candidates in every template and for captions,
-// unless spec.truncate. `field` names the dataset in the request.
+// The errors of CheckClassCount and CheckGroups; TEXT_TOO_LONG as above, for
+// candidates in every template and for captions, unless spec.truncate. `field`
+// names the dataset in the request.
 absl::Status CheckEvaluationData(storage::StateTransaction& transaction,
                                  absl::string_view field,
                                  const storage::Dataset& dataset,

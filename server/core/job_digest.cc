@@ -66,6 +66,15 @@ void AddSpec(const storage::TrainSpec& spec, FieldList& fields) {
   if (spec.head_penalty.has_value()) {
     fields.Add("head_penalty", *spec.head_penalty);
   }
+  if (spec.guard.has_value()) {
+    for (const auto& [figure, drop] : spec.guard->max_drop) {
+      fields.Add("guard.figure", figure);
+      fields.Add("guard.max_drop", drop);
+    }
+    fields.Add("guard.eval_every", spec.guard->eval_every);
+    fields.Add("guard.patience", static_cast<int64_t>(spec.guard->patience));
+    fields.Add("guard.best_by", spec.guard->best_by);
+  }
 }
 
 void AddSpec(const storage::EvaluateSpec& spec, FieldList& fields) {
@@ -75,6 +84,8 @@ void AddSpec(const storage::EvaluateSpec& spec, FieldList& fields) {
   fields.Add("against", spec.against);
   for (const std::string& text : spec.templates) fields.Add("template", text);
   fields.Add("truncate", static_cast<int64_t>(spec.truncate));
+  for (const std::string& key : spec.group_by) fields.Add("group_by", key);
+  fields.Add("seed", spec.seed);
 }
 
 void AddSpec(const storage::ValidateSpec& spec, FieldList& fields) {

@@ -66,7 +66,9 @@ absl::StatusOr<Job> JobManager::CreateTrain(const TrainRequest& request,
                                 .model = spec.base,
                                 .against = "",
                                 .templates = {},
-                                .truncate = spec.truncate},
+                                .truncate = spec.truncate,
+                                .group_by = {},
+                                .seed = 0},
                                context_length);
   }));
   return CreateOnce(std::move(spec), inputs, key);

@@ -109,12 +109,14 @@ class JobManager {
   absl::StatusOr<std::vector<storage::Checkpoint>> ListCheckpoints(
       absl::string_view id) const;
 
+  // Of one version that the job evaluated (a selector), or for "" of the first.
   // NOT_FOUND without the job or before it has figures.
-  absl::StatusOr<storage::Evaluation> GetEvaluation(absl::string_view id) const;
-  // Newest first; `model` is "", NAME or a selector; `before` the job of the
-  // last one seen, or "".
+  absl::StatusOr<storage::Evaluation> GetEvaluation(
+      absl::string_view id, absl::string_view model) const;
+  // Newest first, ids below `before` (0: all); the filter's model may be a
+  // selector.
   absl::StatusOr<std::vector<storage::Evaluation>> ListEvaluations(
-      absl::string_view model, absl::string_view before, int limit) const;
+      storage::EvaluationFilter filter, int64_t before, int limit) const;
 
   // Jobs and validations by state; states without any are absent.
   absl::StatusOr<std::map<storage::JobState, int64_t>> CountByState() const;

@@ -155,13 +155,19 @@ absl::StatusOr<std::vector<storage::Checkpoint>> JobManager::ListCheckpoints(
 }
 
 absl::StatusOr<storage::Evaluation> JobManager::GetEvaluation(
-    absl::string_view id) const {
+    absl::string_view id, absl::string_view model) const {
   storage::Evaluation evaluation;
   ATTUNE_RETURN_IF_ERROR(
       state_.Read([&](StateTransaction& transaction) -> absl::Status {
         ATTUNE_RETURN_IF_ERROR(Find(transaction, id).status());
+        std::string version(model);
+        if (!version.empty()) {
+          ATTUNE_ASSIGN_OR_RETURN(const storage::Version found,
+                                  ResolveSelector(transaction, "model", model));
+          version = VersionName(found);
+        }
         absl::StatusOr<storage::Evaluation> found =
-            transaction.jobs().GetEvaluation(id);
+            transaction.jobs().GetEvaluation(id, version);
         if (absl::IsNotFound(found.status())) {
           return NotFound("evaluation of job", id);
         }
@@ -172,19 +178,21 @@ absl::StatusOr<storage::Evaluation> JobManager::GetEvaluation(
 }
 
 absl::StatusOr<std::vector<storage::Evaluation>> JobManager::ListEvaluations(
-    absl::string_view model, absl::string_view before, int limit) const {
+    storage::EvaluationFilter filter, int64_t before, int limit) const {
   std::vector<storage::Evaluation> evaluations;
   ATTUNE_RETURN_IF_ERROR(
       state_.Read([&](StateTransaction& transaction) -> absl::Status {
-        std::string filter(model);
-        if (!filter.empty()) {
+        if (!filter.job_id.empty()) {
+          ATTUNE_RETURN_IF_ERROR(Find(transaction, filter.job_id).status());
+        }
+        if (!filter.model.empty()) {
           ATTUNE_ASSIGN_OR_RETURN(const Selector selector,
-                                  ParseSelector("model", filter));
+                                  ParseSelector("model", filter.model));
           // A plain NAME means all its versions here.
-          if (filter != selector.model) {
+          if (filter.model != selector.model) {
             ATTUNE_ASSIGN_OR_RETURN(const storage::Version version,
                                     ResolveSelector(transaction, selector));
-            filter = VersionName(version);
+            filter.model = VersionName(version);
           }
         }
         ATTUNE_ASSIGN_OR_RETURN(evaluations, transaction.jobs().ListEvaluations(

@@ -24,7 +24,8 @@ using storage::StateTransaction;
 using storage::TensorManifest;
 using storage::VersionSource;
 
-constexpr size_t kMaxFigures = 1'000;
+// A table by class has a few figures for each of a thousand classes.
+constexpr size_t kMaxFigures = 50'000;
 constexpr size_t kMaxInvalidExamples = 100;
 
 absl::Status InvalidResult(absl::string_view problem) {
@@ -87,6 +88,15 @@ absl::Status CheckTensors(const storage::TrainSpec& spec,
   return CheckSameTensors(base, towers);
 }
 
+absl::Status CheckFigures(const EvaluateResult& result) {
+  if (result.figures.size() > kMaxFigures ||
+      result.against_figures.size() > kMaxFigures ||
+      result.comparisons.size() > kMaxFigures) {
+    return InvalidResult("there are more than 50,000 figures");
+  }
+  return absl::OkStatus();
+}
+
 absl::Status CheckShape(const Job& job, const TrainResult& result) {
   const auto* spec = std::get_if<storage::TrainSpec>(&job.spec);
   if (spec == nullptr) return InvalidResult("the task is no training");
@@ -100,8 +110,14 @@ absl::Status CheckShape(const Job& job, const TrainResult& result) {
         "outputs must be the average (unless the job has none), then the last "
         "iterate");
   }
-  if (result.evaluation.has_value() && spec->eval_dataset.empty()) {
+  if (!result.evaluations.empty() && spec->eval_dataset.empty()) {
     return InvalidResult("the job has no eval_dataset");
+  }
+  if (result.evaluations.size() > result.outputs.size()) {
+    return InvalidResult("there are more evaluations than outputs");
+  }
+  for (const EvaluateResult& evaluation : result.evaluations) {
+    ATTUNE_RETURN_IF_ERROR(CheckFigures(evaluation));
   }
   return absl::OkStatus();
 }
@@ -110,11 +126,7 @@ absl::Status CheckShape(const Job& job, const EvaluateResult& result) {
   if (!std::holds_alternative<storage::EvaluateSpec>(job.spec)) {
     return InvalidResult("the task is no evaluation");
   }
-  if (result.figures.size() > kMaxFigures ||
-      result.against_figures.size() > kMaxFigures) {
-    return InvalidResult("there are more than 1,000 figures");
-  }
-  return absl::OkStatus();
+  return CheckFigures(result);
 }
 
 absl::Status CheckShape(const Job& job, const ValidateResult& result) {
@@ -140,14 +152,16 @@ absl::Status InsertEvaluation(StateTransaction& transaction, const Job& job,
   ATTUNE_ASSIGN_OR_RETURN(const storage::Dataset evaluated,
                           transaction.datasets().Get(dataset));
   return transaction.jobs().InsertEvaluation(
-      {.job_id = job.id,
+      {.id = 0,
+       .job_id = job.id,
        .create_time = now,
        .dataset = std::string(dataset),
        .dataset_digest = evaluated.digest,
        .model = std::string(model),
        .against = std::string(against),
        .figures = result.figures,
-       .against_figures = result.against_figures});
+       .against_figures = result.against_figures,
+       .comparisons = result.comparisons});
 }
 
 absl::Status ApplyEvaluation(StateTransaction& transaction, const Job& job,
@@ -176,7 +190,7 @@ absl::Status ApplyValidation(StateTransaction& transaction, const Job& job,
 }
 
 // The versions of a training job, the first one the new "latest", and its
-// evaluation.
+// evaluations.
 absl::StatusOr<std::vector<std::string>> ApplyTraining(
     StateTransaction& transaction, const Job& job, const TrainResult& result,
     absl::Time now) {
@@ -206,10 +220,10 @@ absl::StatusOr<std::vector<std::string>> ApplyTraining(
                    /*move_latest=*/names.empty()));
     names.push_back(VersionName(added));
   }
-  if (result.evaluation.has_value()) {
+  for (size_t i = 0; i < result.evaluations.size(); ++i) {
     ATTUNE_RETURN_IF_ERROR(InsertEvaluation(transaction, job, spec.eval_dataset,
-                                            names.front(), spec.base,
-                                            *result.evaluation, now));
+                                            names[i], spec.base,
+                                            result.evaluations[i], now));
   }
   return names;
 }

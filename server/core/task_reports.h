@@ -30,11 +30,15 @@ struct TrainOutput {
 struct EvaluateResult {
   std::vector<storage::Figure> figures;
   std::vector<storage::Figure> against_figures;
+  std::vector<storage::FigureComparison> comparisons = {};
 };
 
 struct TrainResult {
   std::vector<TrainOutput> outputs;  // the average, then the last iterate
-  std::optional<EvaluateResult> evaluation;
+  // Of the outputs, in their order; of the first alone from an older worker.
+  std::vector<EvaluateResult> evaluations;
+  std::optional<int64_t> steps_done = {};  // unset: all
+  std::string note = {};                   // one sentence or none
 };
 
 struct ValidateResult {

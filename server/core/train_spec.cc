@@ -1,5 +1,6 @@
 #include "server/core/train_spec.h"
 
+#include <algorithm>
 #include <cmath>
 #include <utility>
 
@@ -24,6 +25,7 @@ constexpr int32_t kDefaultBatchSize = 512;
 constexpr int32_t kMaxBatchSize = 65'536;
 constexpr double kDefaultHeadPenalty = 0.01;
 constexpr size_t kMaxTemplates = 1'000;
+constexpr size_t kMaxGroupings = 20;
 
 // Collects what is wrong with a request, field by field.
 class Checker {
@@ -173,6 +175,19 @@ void CheckTemplates(const std::vector<std::string>& templates,
   }
 }
 
+void CheckGroupBy(const std::vector<std::string>& attributes,
+                  Checker& checker) {
+  checker.Check(attributes.size() <= kMaxGroupings, "evaluate.group_by",
+                absl::StrCat("must be at most ", kMaxGroupings));
+  for (size_t i = 0; i < attributes.size(); ++i) {
+    const std::string field = absl::StrCat("evaluate.group_by[", i, "]");
+    checker.Add(ValidateText(field, attributes[i]));
+    checker.Check(std::count(attributes.begin(), attributes.begin() + i,
+                             attributes[i]) == 0,
+                  field, "is named twice");
+  }
+}
+
 void CheckSelectorGiven(absl::string_view selector, absl::string_view field,
                         Checker& checker) {
   checker.Check(!selector.empty(), field,
@@ -240,6 +255,8 @@ absl::StatusOr<TrainSpec> ResolveTrainSpec(const TrainRequest& request) {
   spec.checkpoint_every = request.checkpoint_every;
   checker.Check(spec.checkpoint_every.value_or(1) >= 1,
                 "train.checkpoint_every", "must be 1 step or above");
+  checker.Check(!request.guard.has_value(), "train.guard",
+                "is not supported yet");
   if (absl::Status status = checker.Finish(); !status.ok()) return status;
   return spec;
 }
@@ -250,12 +267,16 @@ absl::StatusOr<EvaluateSpec> ResolveEvaluateSpec(
   checker.Add(ValidateName("evaluate.dataset", request.dataset));
   CheckSelectorGiven(request.model, "evaluate.model", checker);
   CheckTemplates(request.templates, checker);
+  CheckGroupBy(request.group_by, checker);
+  checker.Check(request.seed >= 0, "evaluate.seed", "must be 0 or above");
   if (absl::Status status = checker.Finish(); !status.ok()) return status;
   return EvaluateSpec{.dataset = request.dataset,
                       .model = request.model,
                       .against = request.against,
                       .templates = request.templates,
-                      .truncate = request.truncate};
+                      .truncate = request.truncate,
+                      .group_by = request.group_by,
+                      .seed = request.seed};
 }
 
 double KlWeight(const storage::Objective& objective) {

@@ -53,6 +53,7 @@ struct TrainRequest {
   bool truncate = false;
   storage::TrainedPart trained_part;
   std::optional<HeadRequest> head;
+  std::optional<storage::GuardOptions> guard;
 };
 
 struct EvaluateRequest {
@@ -61,6 +62,8 @@ struct EvaluateRequest {
   std::string against;  // selector or "": the base of the lineage
   std::vector<std::string> templates;
   bool truncate = false;
+  std::vector<std::string> group_by = {};
+  int64_t seed = 0;
 };
 
 // INVALID_ARGUMENT naming every field that is wrong, such as

@@ -19,14 +19,67 @@
 namespace attune::services {
 namespace {
 
-void AddFigures(const std::vector<storage::Figure>& figures,
-                google::protobuf::RepeatedPtrField<v1::Figure>* protos) {
-  for (const storage::Figure& figure : figures) {
-    v1::Figure* proto = protos->Add();
-    proto->set_name(figure.name);
-    proto->set_value(figure.value);
-    proto->set_count(figure.count);
+v1::Figure ToProto(const storage::Figure& figure) {
+  v1::Figure proto;
+  proto.set_name(figure.name);
+  proto.set_value(figure.value);
+  proto.set_count(figure.count);
+  ATTUNE_SET_OPTIONAL(proto, low, figure.low);
+  ATTUNE_SET_OPTIONAL(proto, high, figure.high);
+  proto.set_class_label(figure.class_label);
+  proto.set_attribute(figure.attribute);
+  proto.set_group(figure.group);
+  proto.set_candidate(figure.candidate);
+  return proto;
+}
+
+v1::FigureComparison ToProto(const storage::FigureComparison& comparison) {
+  v1::FigureComparison proto;
+  *proto.mutable_difference() = ToProto(comparison.difference);
+  proto.set_only_model(comparison.only_model);
+  proto.set_only_against(comparison.only_against);
+  ATTUNE_SET_OPTIONAL(proto, p_value, comparison.p_value);
+  return proto;
+}
+
+v1::Guard ToProto(const storage::GuardOptions& guard) {
+  v1::Guard proto;
+  proto.mutable_max_drop()->insert(guard.max_drop.begin(),
+                                   guard.max_drop.end());
+  ATTUNE_SET_OPTIONAL(proto, eval_every, guard.eval_every);
+  proto.set_patience(guard.patience);
+  proto.set_best_by(guard.best_by);
+  return proto;
+}
+
+v1::Evaluation ToEvaluationProto(const storage::Evaluation& evaluation,
+                                 bool with_parts) {
+  v1::Evaluation proto;
+  proto.set_job_id(evaluation.job_id);
+  *proto.mutable_create_time() = ToProtoTimestamp(evaluation.create_time);
+  proto.set_dataset(evaluation.dataset);
+  proto.set_dataset_digest(evaluation.dataset_digest);
+  proto.set_model(evaluation.model);
+  proto.set_against(evaluation.against);
+  const auto add = [with_parts](const std::vector<storage::Figure>& figures,
+                                auto* whole, auto* parts) {
+    for (const storage::Figure& figure : figures) {
+      if (!figure.of_a_part()) {
+        *whole->Add() = ToProto(figure);
+      } else if (with_parts) {
+        *parts->Add() = ToProto(figure);
+      }
+    }
+  };
+  add(evaluation.figures, proto.mutable_figures(),
+      proto.mutable_part_figures());
+  add(evaluation.against_figures, proto.mutable_against_figures(),
+      proto.mutable_against_part_figures());
+  for (const storage::FigureComparison& comparison : evaluation.comparisons) {
+    if (comparison.difference.of_a_part() && !with_parts) continue;
+    *proto.add_comparisons() = ToProto(comparison);
   }
+  return proto;
 }
 
 absl::StatusOr<core::OptimizerRequest> FromProto(const v1::Optimizer& proto) {
@@ -94,6 +147,7 @@ v1::TrainSpec ToProto(const storage::TrainSpec& spec) {
   if (spec.head_penalty.has_value()) {
     proto.mutable_head()->set_penalty(*spec.head_penalty);
   }
+  if (spec.guard.has_value()) *proto.mutable_guard() = ToProto(*spec.guard);
   return proto;
 }
 
@@ -104,6 +158,8 @@ v1::EvaluateSpec ToProto(const storage::EvaluateSpec& spec) {
   proto.set_against(spec.against);
   proto.mutable_templates()->Add(spec.templates.begin(), spec.templates.end());
   proto.set_truncate(spec.truncate);
+  proto.mutable_group_by()->Add(spec.group_by.begin(), spec.group_by.end());
+  proto.set_seed(spec.seed);
   return proto;
 }
 
@@ -181,16 +237,11 @@ v1::Checkpoint ToProto(const storage::Checkpoint& checkpoint) {
 }
 
 v1::Evaluation ToProto(const storage::Evaluation& evaluation) {
-  v1::Evaluation proto;
-  proto.set_job_id(evaluation.job_id);
-  *proto.mutable_create_time() = ToProtoTimestamp(evaluation.create_time);
-  proto.set_dataset(evaluation.dataset);
-  proto.set_dataset_digest(evaluation.dataset_digest);
-  proto.set_model(evaluation.model);
-  proto.set_against(evaluation.against);
-  AddFigures(evaluation.figures, proto.mutable_figures());
-  AddFigures(evaluation.against_figures, proto.mutable_against_figures());
-  return proto;
+  return ToEvaluationProto(evaluation, /*with_parts=*/true);
+}
+
+v1::Evaluation ToSummaryProto(const storage::Evaluation& evaluation) {
+  return ToEvaluationProto(evaluation, /*with_parts=*/false);
 }
 
 absl::StatusOr<core::TrainRequest> FromProto(const v1::TrainSpec& spec) {
@@ -228,6 +279,14 @@ absl::StatusOr<core::TrainRequest> FromProto(const v1::TrainSpec& spec) {
     request.head =
         core::HeadRequest{.penalty = ATTUNE_GET_OPTIONAL(spec.head(), penalty)};
   }
+  if (spec.has_guard()) {
+    request.guard = storage::GuardOptions{
+        .max_drop = {spec.guard().max_drop().begin(),
+                     spec.guard().max_drop().end()},
+        .eval_every = ATTUNE_GET_OPTIONAL(spec.guard(), eval_every),
+        .patience = spec.guard().patience(),
+        .best_by = spec.guard().best_by()};
+  }
   return request;
 }
 
@@ -236,7 +295,9 @@ core::EvaluateRequest FromProto(const v1::EvaluateSpec& spec) {
           .model = spec.model(),
           .against = spec.against(),
           .templates = {spec.templates().begin(), spec.templates().end()},
-          .truncate = spec.truncate()};
+          .truncate = spec.truncate(),
+          .group_by = {spec.group_by().begin(), spec.group_by().end()},
+          .seed = spec.seed()};
 }
 
 storage::MetricRow FromProto(const v1::MetricRow& row, absl::Time now) {
@@ -258,15 +319,23 @@ storage::MetricRow FromProto(const v1::MetricRow& row, absl::Time now) {
   return record;
 }
 
-std::vector<storage::Figure> FromProto(
-    const google::protobuf::RepeatedPtrField<v1::Figure>& figures) {
-  std::vector<storage::Figure> records;
-  for (const v1::Figure& figure : figures) {
-    records.push_back({.name = figure.name(),
-                       .value = figure.value(),
-                       .count = figure.count()});
-  }
-  return records;
+storage::Figure FromProto(const v1::Figure& figure) {
+  return {.name = figure.name(),
+          .value = figure.value(),
+          .count = figure.count(),
+          .low = ATTUNE_GET_OPTIONAL(figure, low),
+          .high = ATTUNE_GET_OPTIONAL(figure, high),
+          .class_label = figure.class_label(),
+          .attribute = figure.attribute(),
+          .group = figure.group(),
+          .candidate = figure.candidate()};
+}
+
+storage::FigureComparison FromProto(const v1::FigureComparison& comparison) {
+  return {.difference = FromProto(comparison.difference()),
+          .only_model = comparison.only_model(),
+          .only_against = comparison.only_against(),
+          .p_value = ATTUNE_GET_OPTIONAL(comparison, p_value)};
 }
 
 absl::StatusOr<std::vector<storage::JobState>> FromProto(

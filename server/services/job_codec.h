@@ -20,14 +20,16 @@ v1::JobEvent ToProto(const storage::JobEvent& event);
 // Without the tensors.
 v1::Checkpoint ToProto(const storage::Checkpoint& checkpoint);
 v1::Evaluation ToProto(const storage::Evaluation& evaluation);
+// Without the figures of parts.
+v1::Evaluation ToSummaryProto(const storage::Evaluation& evaluation);
 
 // INVALID_ARGUMENT naming an enum whose value is unknown.
 absl::StatusOr<core::TrainRequest> FromProto(const v1::TrainSpec& spec);
 core::EvaluateRequest FromProto(const v1::EvaluateSpec& spec);
 // A row without a time gets `now`.
 storage::MetricRow FromProto(const v1::MetricRow& row, absl::Time now);
-std::vector<storage::Figure> FromProto(
-    const google::protobuf::RepeatedPtrField<v1::Figure>& figures);
+storage::Figure FromProto(const v1::Figure& figure);
+storage::FigureComparison FromProto(const v1::FigureComparison& comparison);
 absl::StatusOr<std::vector<storage::JobState>> FromProto(
     const google::protobuf::RepeatedField<int>& states);
 

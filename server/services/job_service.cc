@@ -241,8 +241,9 @@ grpc::ServerUnaryReactor* JobService::GetEvaluation(
       environment_, {kService, "GetEvaluation"}, context, request, response,
       [this](const v1::GetEvaluationRequest& request,
              v1::Evaluation* response) -> absl::Status {
-        ATTUNE_ASSIGN_OR_RETURN(const storage::Evaluation evaluation,
-                                jobs_.GetEvaluation(request.job_id()));
+        ATTUNE_ASSIGN_OR_RETURN(
+            const storage::Evaluation evaluation,
+            jobs_.GetEvaluation(request.job_id(), request.model()));
         *response = ToProto(evaluation);
         return absl::OkStatus();
       });
@@ -256,25 +257,28 @@ grpc::ServerUnaryReactor* JobService::ListEvaluations(
       environment_, {kService, "ListEvaluations"}, context, request, response,
       [this](const v1::ListEvaluationsRequest& request,
              v1::ListEvaluationsResponse* response) -> absl::Status {
-        const std::string list =
-            absl::StrCat("ListEvaluations/", request.model());
+        const std::string list = absl::StrCat(
+            "ListEvaluations/", request.model(), "/", request.job_id());
         ATTUNE_ASSIGN_OR_RETURN(
             const int size,
             PageSize(request.page_size(), kDefaultPage, kMaxPage));
-        ATTUNE_ASSIGN_OR_RETURN(const std::string before,
-                                DecodePageToken(list, request.page_token()));
+        ATTUNE_ASSIGN_OR_RETURN(
+            const int64_t before,
+            DecodeNumericPageToken(list, request.page_token()));
         ATTUNE_ASSIGN_OR_RETURN(
             const std::vector<storage::Evaluation> evaluations,
-            jobs_.ListEvaluations(request.model(), before, size + 1));
+            jobs_.ListEvaluations(
+                {.model = request.model(), .job_id = request.job_id()}, before,
+                size + 1));
         const size_t taken = FillPage(
             evaluations, size, [&](const storage::Evaluation& evaluation) {
               v1::Evaluation* proto = response->add_evaluations();
-              *proto = ToProto(evaluation);
+              *proto = ToSummaryProto(evaluation);
               return proto;
             });
         if (taken < evaluations.size()) {
           response->set_next_page_token(
-              EncodePageToken(list, evaluations[taken - 1].job_id));
+              EncodePageToken(list, evaluations[taken - 1].id));
         }
         return absl::OkStatus();
       });

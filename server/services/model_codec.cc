@@ -76,6 +76,11 @@ v1::Version ToProto(const core::VersionView& view) {
   proto.set_size_bytes(version.size_bytes);
   proto.set_own_size_bytes(version.own_size_bytes);
   proto.mutable_aliases()->Assign(view.aliases.begin(), view.aliases.end());
+  proto.set_guarded(version.broken_bounds.has_value());
+  if (version.broken_bounds.has_value()) {
+    proto.mutable_broken_bounds()->Assign(version.broken_bounds->begin(),
+                                          version.broken_bounds->end());
+  }
   return proto;
 }
 

@@ -66,9 +66,23 @@ void FillTask(const core::LeasedTask& task, const storage::ValidateSpec&,
   *proto->mutable_validate()->mutable_dataset() = ToProto(task.dataset);
 }
 
-core::EvaluateResult FromProto(const v1::EvaluateResult& result) {
-  return {.figures = services::FromProto(result.figures()),
-          .against_figures = services::FromProto(result.against_figures())};
+core::EvaluateResult FromProto(const v1::EvaluateResult& proto) {
+  core::EvaluateResult result;
+  for (const auto* figures : {&proto.figures(), &proto.part_figures()}) {
+    for (const v1::Figure& figure : *figures) {
+      result.figures.push_back(services::FromProto(figure));
+    }
+  }
+  for (const auto* figures :
+       {&proto.against_figures(), &proto.against_part_figures()}) {
+    for (const v1::Figure& figure : *figures) {
+      result.against_figures.push_back(services::FromProto(figure));
+    }
+  }
+  for (const v1::FigureComparison& comparison : proto.comparisons()) {
+    result.comparisons.push_back(services::FromProto(comparison));
+  }
+  return result;
 }
 
 absl::StatusOr<core::TrainResult> FromProto(const v1::TrainResult& proto) {
@@ -90,7 +104,14 @@ absl::StatusOr<core::TrainResult> FromProto(const v1::TrainResult& proto) {
     result.outputs.push_back(
         {.source = source, .manifest = services::FromProto(output.manifest())});
   }
-  if (proto.has_evaluation()) result.evaluation = FromProto(proto.evaluation());
+  for (const v1::EvaluateResult& evaluation : proto.evaluations()) {
+    result.evaluations.push_back(FromProto(evaluation));
+  }
+  if (proto.evaluations().empty() && proto.has_evaluation()) {
+    result.evaluations.push_back(FromProto(proto.evaluation()));
+  }
+  if (proto.has_steps_done()) result.steps_done = proto.steps_done();
+  result.note = proto.note();
   return result;
 }
 

@@ -1,5 +1,7 @@
 // What jobs leave behind: metrics, events, checkpoints and evaluations.
 
+#include <limits>
+#include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -43,12 +45,13 @@ JobEvent ReadEvent(Row& row) {
 }
 
 constexpr absl::string_view kSelectEvaluation =
-    "SELECT j.id, e.create_time, e.dataset, e.dataset_digest, e.model,"
-    " e.against, e.figures, e.against_figures FROM evaluations e"
-    " JOIN jobs j ON j.sequence = e.job";
+    "SELECT e.id, j.id, e.create_time, e.dataset, e.dataset_digest, e.model,"
+    " e.against, e.figures, e.against_figures, e.comparisons"
+    " FROM evaluations e JOIN jobs j ON j.sequence = e.job";
 
 Evaluation ReadEvaluation(Row& row) {
   Evaluation evaluation;
+  evaluation.id = row.Int64();
   evaluation.job_id = row.Text();
   evaluation.create_time = row.Time();
   evaluation.dataset = row.Text();
@@ -57,6 +60,7 @@ Evaluation ReadEvaluation(Row& row) {
   evaluation.against = row.Text();
   evaluation.figures = FromJson<std::vector<Figure>>(row.Text());
   evaluation.against_figures = FromJson<std::vector<Figure>>(row.Text());
+  evaluation.comparisons = FromJson<std::vector<FigureComparison>>(row.Text());
   return evaluation;
 }
 
@@ -203,52 +207,49 @@ absl::Status SqliteJobStore::InsertEvaluation(const Evaluation& evaluation) {
   absl::Status status = Execute(
       connection_,
       "INSERT INTO evaluations (job, create_time, dataset, dataset_digest,"
-      " model, against, figures, against_figures)"
-      " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+      " model, against, figures, against_figures, comparisons)"
+      " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
       job, evaluation.create_time, evaluation.dataset,
       evaluation.dataset_digest, evaluation.model, evaluation.against,
-      ToJson(evaluation.figures), ToJson(evaluation.against_figures));
+      ToJson(evaluation.figures), ToJson(evaluation.against_figures),
+      ToJson(evaluation.comparisons));
   return AlreadyExistsAs(std::move(status), "evaluation of job",
                          evaluation.job_id);
 }
 
 absl::StatusOr<Evaluation> SqliteJobStore::GetEvaluation(
-    absl::string_view job_id) const {
-  return SelectOne(connection_, NotFound("evaluation of job", job_id),
-                   ReadEvaluation,
-                   absl::StrCat(kSelectEvaluation, " WHERE j.id = ?"), job_id);
+    absl::string_view job_id, absl::string_view model) const {
+  const absl::Status absent = NotFound("evaluation of job", job_id);
+  if (model.empty()) {
+    return SelectOne(connection_, absent, ReadEvaluation,
+                     absl::StrCat(kSelectEvaluation,
+                                  " WHERE j.id = ? ORDER BY e.id LIMIT 1"),
+                     job_id);
+  }
+  return SelectOne(
+      connection_, absent, ReadEvaluation,
+      absl::StrCat(kSelectEvaluation, " WHERE j.id = ? AND e.model = ?"),
+      job_id, model);
 }
 
 absl::StatusOr<std::vector<Evaluation>> SqliteJobStore::ListEvaluations(
-    absl::string_view model, absl::string_view before, int limit) const {
-  int64_t before_id = std::numeric_limits<int64_t>::max();
-  if (!before.empty()) {
-    ATTUNE_ASSIGN_OR_RETURN(
-        before_id,
-        SelectOne(connection_, NotFound("evaluation of job", before), ReadInt64,
-                  "SELECT e.id FROM evaluations e JOIN jobs j"
-                  " ON j.sequence = e.job WHERE j.id = ?",
-                  before));
-  }
+    const EvaluationFilter& filter, int64_t before, int limit) const {
+  if (before == 0) before = std::numeric_limits<int64_t>::max();
   constexpr absl::string_view kPage =
-      " AND e.id < ? ORDER BY e.id DESC LIMIT ?";
-  if (model.empty()) {
+      " AND (?3 = '' OR j.id = ?3) AND e.id < ?1 ORDER BY e.id DESC LIMIT ?2";
+  if (filter.model.empty()) {
     return SelectAll(connection_, ReadEvaluation,
-                     absl::StrCat(kSelectEvaluation, " WHERE 1", kPage),
-                     before_id, limit);
+                     absl::StrCat(kSelectEvaluation, " WHERE 1", kPage), before,
+                     limit, filter.job_id);
   }
-  if (model.find(':') != absl::string_view::npos) {
-    return SelectAll(
-        connection_, ReadEvaluation,
-        absl::StrCat(kSelectEvaluation, " WHERE e.model = ?", kPage), model,
-        before_id, limit);
-  }
-  // Every "NAME:N": ';' follows ':' in the character set.
+  // One "NAME:N", or every one of a NAME: ';' follows ':' in the character set.
+  const bool one = filter.model.find(':') != std::string::npos;
   return SelectAll(connection_, ReadEvaluation,
                    absl::StrCat(kSelectEvaluation,
-                                " WHERE e.model >= ? AND e.model < ?", kPage),
-                   absl::StrCat(model, ":"), absl::StrCat(model, ";"),
-                   before_id, limit);
+                                " WHERE e.model >= ?4 AND e.model < ?5", kPage),
+                   before, limit, filter.job_id,
+                   one ? filter.model : absl::StrCat(filter.model, ":"),
+                   absl::StrCat(filter.model, one ? "\x01" : ";"));
 }
 
 }  // namespace attune::storage

@@ -56,10 +56,9 @@ class SqliteJobStore : public JobStore {
                                 int64_t step) override;
   absl::Status InsertEvaluation(const Evaluation& evaluation) override;
   absl::StatusOr<Evaluation> GetEvaluation(
-      absl::string_view job_id) const override;
+      absl::string_view job_id, absl::string_view model) const override;
   absl::StatusOr<std::vector<Evaluation>> ListEvaluations(
-      absl::string_view model, absl::string_view before,
-      int limit) const override;
+      const EvaluationFilter& filter, int64_t before, int limit) const override;
 
  private:
   // The job's row number.

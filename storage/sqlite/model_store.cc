@@ -1,6 +1,8 @@
 #include "storage/sqlite/model_store.h"
 
 #include <limits>
+#include <optional>
+#include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -28,7 +30,8 @@ Model ReadModel(Row& row) {
 constexpr absl::string_view kSelectVersion =
     "SELECT m.name, v.number, v.source, v.create_time, v.config, v.job_id,"
     " v.base, v.dataset, v.dataset_digest, f.digest, v.tensor_count,"
-    " v.parameter_count, v.size_bytes, v.own_size_bytes FROM versions v"
+    " v.parameter_count, v.size_bytes, v.own_size_bytes, v.broken_bounds"
+    " FROM versions v"
     " JOIN models m ON m.id = v.model JOIN manifests f ON f.id = v.manifest";
 
 Version ReadVersion(Row& row) {
@@ -47,6 +50,9 @@ Version ReadVersion(Row& row) {
   version.parameter_count = row.Int64();
   version.size_bytes = row.Int64();
   version.own_size_bytes = row.Int64();
+  if (const std::optional<std::string> broken = row.OptionalText()) {
+    version.broken_bounds = FromJson<std::vector<std::string>>(*broken);
+  }
   return version;
 }
 
@@ -130,16 +136,20 @@ absl::StatusOr<int32_t> SqliteModelStore::AddVersion(
   const auto [id, number] = model;
   ATTUNE_ASSIGN_OR_RETURN(const int64_t manifest_id,
                           FindOrInsertManifest(version, manifest));
+  std::optional<std::string> broken_bounds;
+  if (version.broken_bounds.has_value()) {
+    broken_bounds = ToJson(*version.broken_bounds);
+  }
   ATTUNE_RETURN_IF_ERROR(Execute(
       connection_,
       "INSERT INTO versions (model, number, source, create_time, config,"
       " job_id, base, dataset, dataset_digest, manifest, tensor_count,"
-      " parameter_count, size_bytes, own_size_bytes)"
-      " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+      " parameter_count, size_bytes, own_size_bytes, broken_bounds)"
+      " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
       id, number, version.source, version.create_time, ToJson(version.config),
       version.job_id, version.base, version.dataset, version.dataset_digest,
       manifest_id, version.tensor_count, version.parameter_count,
-      version.size_bytes, version.own_size_bytes));
+      version.size_bytes, version.own_size_bytes, broken_bounds));
   return number;
 }
 

@@ -87,6 +87,11 @@ class Row {
     if (column.isNull()) return std::nullopt;
     return column.getDouble();
   }
+  std::optional<std::string> OptionalText() {
+    const SQLite::Column column = Next();
+    if (column.isNull()) return std::nullopt;
+    return column.getString();
+  }
   std::optional<absl::Time> OptionalTime() {
     const SQLite::Column column = Next();
     if (column.isNull()) return std::nullopt;

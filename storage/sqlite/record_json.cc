@@ -3,6 +3,7 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <utility>
 
 using nlohmann::json;
 
@@ -28,17 +29,36 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(
 
 namespace attune::storage {
 
-// JSON has no NaN: a figure that is none is null.
+// JSON has no NaN: a figure that is none is null. What a figure does not have
+// is left out: most are of all examples.
 void to_json(json& out, const Figure& figure) {
   out = json{
       {"name", figure.name}, {"value", figure.value}, {"count", figure.count}};
+  if (figure.low.has_value()) out["low"] = *figure.low;
+  if (figure.high.has_value()) out["high"] = *figure.high;
+  for (const auto& [key, part] : {std::pair("class_label", figure.class_label),
+                                  std::pair("attribute", figure.attribute),
+                                  std::pair("group", figure.group),
+                                  std::pair("candidate", figure.candidate)}) {
+    if (!part.empty()) out[key] = part;
+  }
 }
 void from_json(const json& in, Figure& figure) {
+  const auto number = [&in](const char* key) -> std::optional<double> {
+    if (!in.contains(key)) return std::nullopt;
+    if (in.at(key).is_null()) return std::numeric_limits<double>::quiet_NaN();
+    return in.at(key).get<double>();
+  };
   figure.name = in.at("name").get<std::string>();
-  figure.value = in.at("value").is_null()
-                     ? std::numeric_limits<double>::quiet_NaN()
-                     : in.at("value").get<double>();
+  figure.value =
+      number("value").value_or(std::numeric_limits<double>::quiet_NaN());
   figure.count = in.at("count").get<int64_t>();
+  figure.low = number("low");
+  figure.high = number("high");
+  figure.class_label = in.value("class_label", "");
+  figure.attribute = in.value("attribute", "");
+  figure.group = in.value("group", "");
+  figure.candidate = in.value("candidate", "");
 }
 
 // {"dpo": {"beta": 1, …}}
@@ -52,6 +72,11 @@ void from_json(const json& in, Objective& objective) {
   }
 }
 
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(FigureComparison, difference,
+                                                only_model, only_against,
+                                                p_value)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(GuardOptions, max_drop,
+                                                eval_every, patience, best_by)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(OptimizerOptions, kind,
                                                 learning_rate, weight_decay,
                                                 warmup_ratio, schedule)
@@ -72,9 +97,10 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(
     TrainSpec, dataset, base, output_model, objective, optimizer, epochs, steps,
     batch_size, clean_batch_size, micro_batch_size, seed, freeze_logit_scale,
     average, checkpoint_every, eval_dataset, truncate, trained_part,
-    head_penalty)
+    head_penalty, guard)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(EvaluateSpec, dataset, model,
-                                                against, templates, truncate)
+                                                against, templates, truncate,
+                                                group_by, seed)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(ValidateSpec, dataset)
 
 std::string ToJson(const JobSpec& spec) {
@@ -109,6 +135,9 @@ std::string ToJson(const std::vector<int64_t>& numbers) {
 std::string ToJson(const std::vector<Figure>& figures) {
   return json(figures).dump();
 }
+std::string ToJson(const std::vector<FigureComparison>& comparisons) {
+  return json(comparisons).dump();
+}
 std::string ToJson(const std::vector<InvalidExample>& examples) {
   return json(examples).dump();
 }
@@ -125,6 +154,7 @@ template ClipConfig FromJson(absl::string_view);
 template std::vector<std::string> FromJson(absl::string_view);
 template std::vector<int64_t> FromJson(absl::string_view);
 template std::vector<Figure> FromJson(absl::string_view);
+template std::vector<FigureComparison> FromJson(absl::string_view);
 template std::vector<InvalidExample> FromJson(absl::string_view);
 template UploadPart FromJson(absl::string_view);
 

@@ -22,6 +22,7 @@ std::string ToJson(const ClipConfig& config);
 std::string ToJson(const std::vector<std::string>& texts);
 std::string ToJson(const std::vector<int64_t>& numbers);
 std::string ToJson(const std::vector<Figure>& figures);
+std::string ToJson(const std::vector<FigureComparison>& comparisons);
 std::string ToJson(const std::vector<InvalidExample>& examples);
 // Without its end_offset, which has a column.
 std::string ToJson(const UploadPart& part);

@@ -110,14 +110,16 @@ CREATE TABLE events (
 
 CREATE TABLE evaluations (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
-  job INTEGER NOT NULL UNIQUE REFERENCES jobs (sequence),
+  job INTEGER NOT NULL REFERENCES jobs (sequence),
   create_time INTEGER NOT NULL,
   dataset TEXT NOT NULL,
   dataset_digest TEXT NOT NULL,
   model TEXT NOT NULL,  -- NAME:N
   against TEXT NOT NULL,  -- NAME:N or ''
-  figures TEXT NOT NULL,  -- JSON array of {name, value, count}
-  against_figures TEXT NOT NULL
+  figures TEXT NOT NULL,  -- JSON array of objects, as struct Figure
+  against_figures TEXT NOT NULL,
+  comparisons TEXT NOT NULL,  -- JSON array, as struct FigureComparison
+  UNIQUE (job, model)
 ) STRICT;
 CREATE INDEX evaluations_by_model ON evaluations (model);
 
@@ -171,6 +173,7 @@ CREATE TABLE versions (
   parameter_count INTEGER NOT NULL,
   size_bytes INTEGER NOT NULL,
   own_size_bytes INTEGER NOT NULL,
+  broken_bounds TEXT,  -- JSON array of sentences; NULL without a guard
   PRIMARY KEY (model, number)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX versions_by_manifest ON versions (manifest);

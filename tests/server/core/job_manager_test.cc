@@ -81,7 +81,7 @@ TEST_F(JobManagerTest, UnknownThingsAreNotFound) {
               HasError(kNotFound, "NOT_FOUND"));
   EXPECT_THAT(jobs_->ListCheckpoints("job-none"),
               HasError(kNotFound, "NOT_FOUND"));
-  EXPECT_THAT(jobs_->GetEvaluation("job-none"),
+  EXPECT_THAT(jobs_->GetEvaluation("job-none", ""),
               HasError(kNotFound, "NOT_FOUND"));
   EXPECT_THAT(jobs_->Update("job-none", {}), HasError(kNotFound, "NOT_FOUND"));
 }
@@ -209,7 +209,7 @@ TEST_F(JobManagerTest, AnEvaluationPinsItsVersionsAndTakesTheBaseToCompare) {
           task.lease_token,
           TrainResult{{{storage::VersionSource::kAverage, StoreTensors(2)},
                        {storage::VersionSource::kLastIterate, StoreTensors(3)}},
-                      std::nullopt}),
+                      {}}),
       IsOk());
   const auto job = jobs_->CreateEvaluate({.dataset = "rta",
                                           .model = "robust",

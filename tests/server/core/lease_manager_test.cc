@@ -113,7 +113,7 @@ class LeaseManagerTest : public JobsFixture {
             TrainResult{
                 {{storage::VersionSource::kAverage, StoreTensors(1)},
                  {storage::VersionSource::kLastIterate, StoreTensors(1)}},
-                std::nullopt}),
+                {}}),
         HasError(kAborted, "LEASE_LOST"));
     EXPECT_THAT(reports_->Fail(token, FailureKind::kPermanent, "X", "y"),
                 HasError(kAborted, "LEASE_LOST"));

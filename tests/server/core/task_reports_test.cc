@@ -50,7 +50,7 @@ class TaskReportsTest : public JobsFixture {
   TrainResult Outputs() {
     return {{{VersionSource::kAverage, StoreTensors(2)},
              {VersionSource::kLastIterate, StoreTensors(3)}},
-            std::nullopt};
+            {}};
   }
 
   storage::Model ModelNamed(absl::string_view name) {
@@ -304,8 +304,7 @@ TEST_F(TaskReportsTest, WithoutAnAverageThereIsOneVersion) {
               HasError(kInvalid, "INVALID_RESULT"));
   const auto versions = reports_->Complete(
       task.lease_token,
-      TrainResult{{{VersionSource::kLastIterate, StoreTensors(3)}},
-                  std::nullopt});
+      TrainResult{{{VersionSource::kLastIterate, StoreTensors(3)}}, {}});
   ASSERT_THAT(versions, IsOk());
   EXPECT_THAT(*versions, ElementsAre("robust:1"));
 }
@@ -361,7 +360,7 @@ TEST_F(TaskReportsTest, AResultThatIsNotOfTheTaskChangesNothing) {
   EXPECT_THAT(reports_->Complete(task.lease_token, bad),
               HasError(kInvalid, "INVALID_RESULT"));
   bad = good;
-  bad.evaluation = EvaluateResult{};
+  bad.evaluations.resize(1);
   EXPECT_THAT(reports_->Complete(task.lease_token, bad),
               HasError(kInvalid, "INVALID_RESULT"));
   bad = good;
@@ -375,7 +374,7 @@ TEST_F(TaskReportsTest, AResultThatIsNotOfTheTaskChangesNothing) {
   EXPECT_THAT(reports_->Complete(task.lease_token, good), IsOk());
 }
 
-TEST_F(TaskReportsTest, AnEvaluationAtTheEndOfTrainingIsStored) {
+TEST_F(TaskReportsTest, TheEvaluationsOfEveryOutputAreStored) {
   TrainRequest request = DpoOnRta();
   request.eval_dataset = "rta";
   const auto job = jobs_->CreateTrain(request, {});
@@ -383,21 +382,37 @@ TEST_F(TaskReportsTest, AnEvaluationAtTheEndOfTrainingIsStored) {
   const LeasedTask task = Lease();
   ASSERT_TRUE(task.eval_dataset.has_value());
   TrainResult result = Outputs();
-  result.evaluation =
-      EvaluateResult{{{"pair_accuracy", 1, 2}}, {{"pair_accuracy", 0.5, 2}}};
+  result.evaluations = {
+      {{{"pair_accuracy", 1, 2}}, {{"pair_accuracy", 0.5, 2}}},
+      {{{"pair_accuracy", 0, 2}}, {{"pair_accuracy", 0.5, 2}}}};
+  storage::FigureComparison comparison;
+  comparison.difference = {"pair_accuracy", 0.5, 2};
+  comparison.only_model = 1;
+  comparison.p_value = 1;
+  result.evaluations[0].comparisons = {comparison};
   ASSERT_THAT(reports_->Complete(task.lease_token, result), IsOk());
-  const auto evaluation = jobs_->GetEvaluation(job->id);
+  const auto evaluation = jobs_->GetEvaluation(job->id, "");
   ASSERT_THAT(evaluation, IsOk());
   EXPECT_EQ(evaluation->model, "robust:1");
   EXPECT_EQ(evaluation->against, "base:1");
   ASSERT_THAT(evaluation->figures, SizeIs(1));
   EXPECT_EQ(evaluation->figures[0].value, 1);
   EXPECT_EQ(evaluation->against_figures[0].value, 0.5);
-  EXPECT_THAT(*jobs_->ListEvaluations("robust", "", 10), SizeIs(1));
-  EXPECT_THAT(*jobs_->ListEvaluations("robust@latest", "", 10), SizeIs(1));
-  EXPECT_THAT(*jobs_->ListEvaluations("robust:2", "", 10), IsEmpty());
-  EXPECT_EQ(jobs_->ListEvaluations("robust:9", "", 10).status().code(),
-            absl::StatusCode::kNotFound);
+  ASSERT_THAT(evaluation->comparisons, SizeIs(1));
+  EXPECT_EQ(evaluation->comparisons[0].p_value, 1);
+  const auto last = jobs_->GetEvaluation(job->id, "robust:2");
+  ASSERT_THAT(last, IsOk());
+  EXPECT_EQ(last->model, "robust:2");
+  EXPECT_EQ(last->figures[0].value, 0);
+  EXPECT_THAT(jobs_->GetEvaluation(job->id, "base"),
+              HasError(absl::StatusCode::kNotFound, "NOT_FOUND"));
+  EXPECT_THAT(*jobs_->ListEvaluations({"robust", ""}, 0, 10), SizeIs(2));
+  EXPECT_THAT(*jobs_->ListEvaluations({"robust@latest", ""}, 0, 10), SizeIs(1));
+  EXPECT_THAT(*jobs_->ListEvaluations({"", job->id}, 0, 10), SizeIs(2));
+  EXPECT_THAT(jobs_->ListEvaluations({"", "job-none"}, 0, 10),
+              HasError(absl::StatusCode::kNotFound, "NOT_FOUND"));
+  EXPECT_THAT(jobs_->ListEvaluations({"robust:9", ""}, 0, 10),
+              HasError(absl::StatusCode::kNotFound, "NOT_FOUND"));
 }
 
 TEST_F(TaskReportsTest, AnEvaluationJobStoresItsFigures) {
@@ -408,7 +423,7 @@ TEST_F(TaskReportsTest, AnEvaluationJobStoresItsFigures) {
                                           .truncate = false},
                                          {});
   ASSERT_THAT(job, IsOk());
-  EXPECT_EQ(jobs_->GetEvaluation(job->id).status().code(),
+  EXPECT_EQ(jobs_->GetEvaluation(job->id, "").status().code(),
             absl::StatusCode::kNotFound);
   const LeasedTask task = Lease();
   EXPECT_FALSE(task.against.has_value());
@@ -416,7 +431,7 @@ TEST_F(TaskReportsTest, AnEvaluationJobStoresItsFigures) {
                                  EvaluateResult{{{"clean_top1", 0.75, 4}}, {}}),
               IsOk());
   EXPECT_EQ(JobById(job->id).state, JobState::kSucceeded);
-  EXPECT_EQ(jobs_->GetEvaluation(job->id)->figures[0].name, "clean_top1");
+  EXPECT_EQ(jobs_->GetEvaluation(job->id, "")->figures[0].name, "clean_top1");
 }
 
 TEST_F(TaskReportsTest, CompletingACancelledJobMakesNoVersion) {

@@ -258,12 +258,26 @@ TEST_F(JobProgressTest, AnEvaluationComesBackWithItsFigures) {
   evaluation.against = "clip:3";
   evaluation.figures = {{"accuracy", 0.1, 200}, {"odd", std::nan(""), 0}};
   evaluation.against_figures = {{"accuracy", 1.0 / 3, 200}};
+  Figure part = {"skew_share", 0.25, 8};
+  part.low = 0.125;
+  part.high = std::nan("");
+  part.attribute = "gender";
+  part.group = "woman";
+  part.candidate = "a nurse";
+  FigureComparison comparison;
+  comparison.difference = part;
+  comparison.only_model = 3;
+  comparison.only_against = 2;
+  comparison.p_value = 1e-9;
+  FigureComparison by_class;
+  by_class.difference.class_label = "a dog";
+  evaluation.comparisons = {comparison, by_class};
   Run([&](StateTransaction& transaction) {
     JobStore& jobs = transaction.jobs();
     EXPECT_THAT(jobs.InsertEvaluation(evaluation), IsOk());
     EXPECT_THAT(jobs.InsertEvaluation(evaluation),
                 HasError(absl::StatusCode::kAlreadyExists, "ALREADY_EXISTS"));
-    const auto found = jobs.GetEvaluation("job-1");
+    const auto found = jobs.GetEvaluation("job-1", "");
     ASSERT_THAT(found, IsOk());
     EXPECT_EQ(found->create_time, evaluation.create_time);
     EXPECT_EQ(found->dataset, "pets");
@@ -277,6 +291,21 @@ TEST_F(JobProgressTest, AnEvaluationComesBackWithItsFigures) {
     EXPECT_TRUE(std::isnan(found->figures[1].value));
     ASSERT_EQ(found->against_figures.size(), 1);
     EXPECT_EQ(found->against_figures[0].value, 1.0 / 3);
+    EXPECT_EQ(found->against_figures[0].low, std::nullopt);
+    EXPECT_FALSE(found->against_figures[0].of_a_part());
+    ASSERT_EQ(found->comparisons.size(), 2);
+    const Figure& difference = found->comparisons[0].difference;
+    EXPECT_EQ(difference.low, 0.125);
+    EXPECT_TRUE(std::isnan(difference.high.value()));
+    EXPECT_EQ(difference.attribute, "gender");
+    EXPECT_EQ(difference.group, "woman");
+    EXPECT_EQ(difference.candidate, "a nurse");
+    EXPECT_TRUE(difference.of_a_part());
+    EXPECT_EQ(found->comparisons[0].only_model, 3);
+    EXPECT_EQ(found->comparisons[0].only_against, 2);
+    EXPECT_EQ(found->comparisons[0].p_value, 1e-9);
+    EXPECT_EQ(found->comparisons[1].difference.class_label, "a dog");
+    EXPECT_EQ(found->comparisons[1].p_value, std::nullopt);
   });
 }
 
@@ -291,17 +320,38 @@ TEST_F(JobProgressTest, EvaluationsAreListedNewestFirstByModelInPages) {
       evaluation.model = model;
       EXPECT_THAT(jobs.InsertEvaluation(evaluation), IsOk());
     }
-    EXPECT_THAT(JobIds(jobs.ListEvaluations("", "", 10)),
+    EXPECT_THAT(JobIds(jobs.ListEvaluations({}, 0, 10)),
                 ElementsAre("job-4", "job-3", "job-2", "job-1"));
-    EXPECT_THAT(JobIds(jobs.ListEvaluations("clip", "", 10)),
+    EXPECT_THAT(JobIds(jobs.ListEvaluations({"clip", ""}, 0, 10)),
                 ElementsAre("job-4", "job-2", "job-1"));
-    EXPECT_THAT(JobIds(jobs.ListEvaluations("clip:1", "", 10)),
+    EXPECT_THAT(JobIds(jobs.ListEvaluations({"clip:1", ""}, 0, 10)),
                 ElementsAre("job-4", "job-1"));
-    EXPECT_THAT(JobIds(jobs.ListEvaluations("clip", "", 2)),
-                ElementsAre("job-4", "job-2"));
-    EXPECT_THAT(JobIds(jobs.ListEvaluations("clip", "job-2", 2)),
+    const auto first = jobs.ListEvaluations({"clip", ""}, 0, 2);
+    EXPECT_THAT(JobIds(first), ElementsAre("job-4", "job-2"));
+    EXPECT_THAT(JobIds(jobs.ListEvaluations({"clip", ""}, first->back().id, 2)),
                 ElementsAre("job-1"));
-    EXPECT_THAT(JobIds(jobs.ListEvaluations("none", "", 2)), IsEmpty());
+    EXPECT_THAT(JobIds(jobs.ListEvaluations({"none", ""}, 0, 2)), IsEmpty());
+    EXPECT_THAT(JobIds(jobs.ListEvaluations({"", "job-2"}, 0, 2)),
+                ElementsAre("job-2"));
+    EXPECT_THAT(JobIds(jobs.ListEvaluations({"clip-2", "job-2"}, 0, 2)),
+                IsEmpty());
+  });
+}
+
+TEST_F(JobProgressTest, AJobHasAnEvaluationForEachVersion) {
+  Evaluation evaluation;
+  evaluation.job_id = "job-1";
+  evaluation.model = "robust:2";
+  Evaluation other = evaluation;
+  other.model = "robust:1";
+  Run([&](StateTransaction& transaction) {
+    JobStore& jobs = transaction.jobs();
+    EXPECT_THAT(jobs.InsertEvaluation(evaluation), IsOk());
+    EXPECT_THAT(jobs.InsertEvaluation(other), IsOk());
+    EXPECT_EQ(jobs.GetEvaluation("job-1", "")->model, "robust:2");
+    EXPECT_EQ(jobs.GetEvaluation("job-1", "robust:1")->model, "robust:1");
+    EXPECT_THAT(jobs.GetEvaluation("job-1", "robust:3"),
+                HasError(absl::StatusCode::kNotFound, "NOT_FOUND"));
   });
 }
 

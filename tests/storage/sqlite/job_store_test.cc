@@ -29,6 +29,10 @@ TrainSpec FullTrainSpec() {
   spec.average = false;
   spec.checkpoint_every = 50;
   spec.eval_dataset = "held-out";
+  spec.guard = GuardOptions{.max_drop = {{"clean_top1", 0.01}},
+                            .eval_every = 7,
+                            .patience = 2,
+                            .best_by = "attacked_top1"};
   spec.truncate = true;
   spec.trained_part.kind = TrainedKind::kHead;
   spec.head_penalty = 0.25;
@@ -76,13 +80,18 @@ TEST_F(JobStoreTest, EverySpecComesBack) {
   contrastive.steps.reset();
   contrastive.epochs = 0;
   contrastive.checkpoint_every.reset();
-  const std::vector<JobSpec> specs = {
-      TrainSpec(),
-      FullTrainSpec(),
-      contrastive,
-      EvaluateSpec(),
-      EvaluateSpec{"pets", "clip:1", "clip:2", {"a {}", "ein \"{}\""}, true},
-      ValidateSpec{"pets"}};
+  const std::vector<JobSpec> specs = {TrainSpec(),
+                                      FullTrainSpec(),
+                                      contrastive,
+                                      EvaluateSpec(),
+                                      EvaluateSpec{"pets",
+                                                   "clip:1",
+                                                   "clip:2",
+                                                   {"a {}", "ein \"{}\""},
+                                                   true,
+                                                   {"gender", "age"},
+                                                   7},
+                                      ValidateSpec{"pets"}};
   Run([&](JobStore& jobs) {
     for (size_t i = 0; i < specs.size(); ++i) {
       Insert(jobs, std::to_string(i), specs[i]);
@@ -180,8 +189,7 @@ TEST_F(JobStoreTest, AnUnknownIdIsNotFoundByEveryFunction) {
     EXPECT_THAT(jobs.ListCheckpoints("no"), not_found);
     EXPECT_THAT(jobs.DeleteCheckpoint("no", 1), not_found);
     EXPECT_THAT(jobs.InsertEvaluation(evaluation), not_found);
-    EXPECT_THAT(jobs.GetEvaluation("no"), not_found);
-    EXPECT_THAT(jobs.ListEvaluations("", "no", 1), not_found);
+    EXPECT_THAT(jobs.GetEvaluation("no", ""), not_found);
   });
 }
 

@@ -7,6 +7,8 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "storage/sqlite/job_store.h"
+#include "storage/sqlite/model_store.h"
 #include "storage/sqlite/query.h"
 #include "tests/storage/sqlite/stores.h"
 #include "tests/test_util/status_matchers.h"
@@ -121,6 +123,35 @@ TEST(StateSchemaTest, JobsOfTheVersionBeforeBecomeJobsWithoutALineage) {
                          "SELECT id || '|' || retry_of || '|' || input_digests"
                          " FROM jobs"),
               ElementsAre("job-1||[]"));
+}
+
+TEST(StateMigration, EvaluationsOfVersionOneAreKept) {
+  Schema one = StateSchema();
+  one.migrations.resize(1);
+  Connection connection(":memory:", Access::kWriter, kPageSize);
+  ASSERT_THAT(Migrate(connection, one), IsOk());
+  connection.database().exec(
+      "INSERT INTO jobs VALUES (7, 'job-1', 2, '{}', 7, 1, 1, 1, 1, 0, NULL,"
+      " '', 0, 0, '', '', '', '[]');"
+      "INSERT INTO evaluations VALUES (3, 7, 5, 'pets', 'd', 'robust:1',"
+      " 'clip:1', '[{\"name\":\"accuracy\",\"value\":0.5,\"count\":4}]', '[]');"
+      "INSERT INTO models VALUES (1, 'clip', 1, 1);"
+      "INSERT INTO manifests VALUES (1, 'd');"
+      "INSERT INTO versions VALUES (1, 1, 1, 1, '{}', '', '', '', '', 1, 0, 0,"
+      " 0, 0)");
+  ASSERT_THAT(Migrate(connection, StateSchema()), IsOk());
+  SqliteJobStore jobs(connection);
+  const auto evaluation = jobs.GetEvaluation("job-1", "");
+  ASSERT_THAT(evaluation, IsOk());
+  EXPECT_EQ(evaluation->id, 3);
+  EXPECT_EQ(evaluation->dataset, "pets");
+  EXPECT_EQ(evaluation->against, "clip:1");
+  ASSERT_EQ(evaluation->figures.size(), 1);
+  EXPECT_EQ(evaluation->figures[0].value, 0.5);
+  EXPECT_THAT(evaluation->comparisons, IsEmpty());
+  const auto version = SqliteModelStore(connection).GetVersion("clip", 1);
+  ASSERT_THAT(version, IsOk());
+  EXPECT_EQ(version->broken_bounds, std::nullopt);
 }
 
 // A schema of three versions.

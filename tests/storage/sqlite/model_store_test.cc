@@ -148,6 +148,7 @@ TEST_F(ModelStoreTest, EveryFieldOfAVersionComesBack) {
   version.parameter_count = 151'277'313;
   version.size_bytes = 605'109'252;
   version.own_size_bytes = 352'000'000;
+  version.broken_bounds = {"clean_top1 fell by 0.02, more than 0.01"};
   Run([&](StateTransaction& transaction) {
     ModelStore& models = transaction.models();
     EXPECT_EQ(models.AddVersion(version, {}).value_or(0), 1);
@@ -167,6 +168,7 @@ TEST_F(ModelStoreTest, EveryFieldOfAVersionComesBack) {
     EXPECT_EQ(found->parameter_count, 151'277'313);
     EXPECT_EQ(found->size_bytes, 605'109'252);
     EXPECT_EQ(found->own_size_bytes, 352'000'000);
+    EXPECT_EQ(found->broken_bounds, version.broken_bounds);
   });
 }
 

@@ -117,7 +117,7 @@ TEST_F(QueryPlanTest, JobFunctionsUseIndexes) {
   EXPECT_THAT(jobs.PutCheckpoint(checkpoint), IsOk());
   EXPECT_THAT(jobs.ListCheckpoints("job-1"), IsOk());
   EXPECT_THAT(jobs.DeleteCheckpoint("job-1", 0), IsOk());
-  EXPECT_THAT(jobs.ListEvaluations("", "", 10), IsOk());
+  EXPECT_THAT(jobs.ListEvaluations({}, 0, 10), IsOk());
   EXPECT_THAT(SlowSteps(connection_), IsEmpty());
 }
 
