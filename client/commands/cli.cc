@@ -53,9 +53,9 @@ ExitCode ReportUsage(const CLI::App& app, absl::string_view message,
 }  // namespace
 
 std::vector<AddCommand> StandardCommands() {
-  return {AddModelCommand, AddDatasetCommand,  AddJobCommand,
-          AddEmbedCommand, AddClassifyCommand, AddEvaluateCommand,
-          AddWorkerCommand};
+  return {AddModelCommand,      AddDatasetCommand,  AddJobCommand,
+          AddEmbedCommand,      AddClassifyCommand, AddEvaluateCommand,
+          AddEvaluationCommand, AddWorkerCommand};
 }
 
 void PrintError(const absl::Status& status, std::ostream& err) {

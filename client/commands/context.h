@@ -99,6 +99,7 @@ void AddClassifyCommand(CLI::App& app, CommandContext& context);
 void AddDatasetCommand(CLI::App& app, CommandContext& context);
 void AddEmbedCommand(CLI::App& app, CommandContext& context);
 void AddEvaluateCommand(CLI::App& app, CommandContext& context);
+void AddEvaluationCommand(CLI::App& app, CommandContext& context);
 void AddJobCommand(CLI::App& app, CommandContext& context);
 void AddModelCommand(CLI::App& app, CommandContext& context);
 void AddWorkerCommand(CLI::App& app, CommandContext& context);

@@ -1,13 +1,11 @@
-#include <map>
+#include <cstdint>
 #include <memory>
 #include <vector>
 
-#include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "client/commands/context.h"
+#include "client/commands/evaluation_table.h"
 #include "client/commands/job_progress.h"
 #include "client/commands/progress.h"
-#include "client/commands/table.h"
 #include "common/status_macros.h"
 
 namespace attune::client {
@@ -19,40 +17,14 @@ struct EvaluateOptions {
   std::string against;
   std::vector<std::string> templates;
   bool truncate = false;
+  std::vector<std::string> group_by;
+  int64_t seed = 0;
+  EvaluationFormat format;
 };
-
-void PrintEvaluation(const v1::Evaluation& evaluation, std::ostream& out) {
-  std::map<std::string, double> against;
-  for (const v1::Figure& figure : evaluation.against_figures()) {
-    against[figure.name()] = figure.value();
-  }
-  const bool compared = !evaluation.against().empty();
-  std::vector<std::string> header = {"FIGURE", evaluation.model()};
-  if (compared) {
-    header.push_back(evaluation.against());
-    header.push_back("DIFFERENCE");
-  }
-  header.push_back("COUNT");
-  Table table(std::move(header));
-  for (const v1::Figure& figure : evaluation.figures()) {
-    std::vector<std::string> cells = {figure.name(),
-                                      absl::StrFormat("%.4f", figure.value())};
-    if (compared) {
-      const auto other = against.find(figure.name());
-      const bool known = other != against.end();
-      cells.push_back(known ? absl::StrFormat("%.4f", other->second) : "");
-      cells.push_back(
-          known ? absl::StrFormat("%+.4f", figure.value() - other->second)
-                : "");
-    }
-    cells.push_back(absl::StrCat(figure.count()));
-    table.AddRow(std::move(cells));
-  }
-  table.Print(out);
-}
 
 absl::StatusOr<ExitCode> Evaluate(CommandContext& context,
                                   const EvaluateOptions& options) {
+  ATTUNE_RETURN_IF_ERROR(CheckEvaluationFormat(context, options.format));
   v1::CreateJobRequest create;
   v1::EvaluateSpec& spec = *create.mutable_evaluate();
   spec.set_dataset(options.dataset);
@@ -61,6 +33,9 @@ absl::StatusOr<ExitCode> Evaluate(CommandContext& context,
   spec.mutable_templates()->Assign(options.templates.begin(),
                                    options.templates.end());
   spec.set_truncate(options.truncate);
+  spec.mutable_group_by()->Assign(options.group_by.begin(),
+                                  options.group_by.end());
+  spec.set_seed(options.seed);
   ATTUNE_ASSIGN_OR_RETURN(v1::Job job, context.client().CreateJob(create));
   {
     // The table is what is printed; the progress goes beside it.
@@ -79,11 +54,7 @@ absl::StatusOr<ExitCode> Evaluate(CommandContext& context,
   get.set_job_id(job.id());
   ATTUNE_ASSIGN_OR_RETURN(const v1::Evaluation evaluation,
                           context.client().GetEvaluation(get));
-  if (context.json()) {
-    context.PrintJson(evaluation);
-  } else {
-    PrintEvaluation(evaluation, context.out());
-  }
+  PrintEvaluations(context, options.format, {evaluation});
   return kExitDone;
 }
 
@@ -106,10 +77,21 @@ void AddEvaluateCommand(CLI::App& app, CommandContext& context) {
       ->allow_extra_args(false);
   evaluate->add_flag("--truncate", options->truncate,
                      "Cut texts that are longer than the model's context");
+  evaluate
+      ->add_option("--group-by", options->group_by,
+                   "Attribute whose values are compared as groups; may be "
+                   "repeated [each with 2 to 50 values of 2 or more examples]")
+      ->allow_extra_args(false);
+  evaluate->add_option("--seed", options->seed,
+                       "Of the intervals' resamples [0]");
+  AddEvaluationFormat(*evaluate, options->format);
   evaluate->footer(
       "Example:\n  attune evaluate --dataset rta --model robust@stable "
       "--against base\nMakes an evaluation job and waits for it. Only figures "
-      "that the examples allow\nare shown.");
+      "that the examples allow\nare shown. 95 %: bootstrap interval. P: "
+      "McNemar's exact test, how likely so uneven\na split is between equally "
+      "good versions. 'attune evaluation' lists and shows\nwhat was "
+      "evaluated.");
   evaluate->callback([options, &context] {
     context.SetActionWithCode(
         [options, &context] { return Evaluate(context, *options); });

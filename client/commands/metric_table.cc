@@ -1,6 +1,5 @@
 #include "client/commands/metric_table.h"
 
-#include <charconv>
 #include <string>
 #include <utility>
 #include <vector>
@@ -13,13 +12,6 @@ namespace attune::client {
 namespace {
 
 using google::protobuf::FieldDescriptor;
-
-// The shortest text that reads back as the same number.
-std::string ExactNumber(double value) {
-  char text[32];
-  const auto end = std::to_chars(text, text + sizeof(text), value).ptr;
-  return std::string(text, end);
-}
 
 // One cell of the CSV, by reflection, so that a new figure needs no change.
 std::string CsvCell(const v1::MetricRow& row, const FieldDescriptor* field) {

@@ -2,12 +2,14 @@
 
 #include <algorithm>
 #include <cctype>
+#include <charconv>
 #include <cmath>
 #include <utility>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_replace.h"
 #include "absl/strings/strip.h"
 #include "absl/time/time.h"
 #include "common/grpc/time_conversion.h"
@@ -111,6 +113,19 @@ std::string FormatNumber(double value) {
   const double size = std::abs(value);
   if (size >= 1e4 && size < 1e15) return absl::StrFormat("%.0f", value);
   return absl::StrFormat("%.4g", value);
+}
+
+std::string ExactNumber(double value) {
+  char text[32];
+  const auto end = std::to_chars(text, text + sizeof(text), value).ptr;
+  return std::string(text, end);
+}
+
+std::string CsvText(absl::string_view text) {
+  if (text.find_first_of(",\"\r\n") == absl::string_view::npos) {
+    return std::string(text);
+  }
+  return absl::StrCat("\"", absl::StrReplaceAll(text, {{"\"", "\"\""}}), "\"");
 }
 
 std::string WithoutPrefix(absl::string_view prefix, absl::string_view name) {

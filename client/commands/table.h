@@ -39,6 +39,10 @@ std::string FormatBytes(int64_t bytes);
 std::string FormatTime(const google::protobuf::Timestamp& time);
 // The time with a known zone, for programs: RFC 3339 in UTC.
 std::string FormatTimeUtc(const google::protobuf::Timestamp& time);
+// The shortest text that reads back as the same number, for programs.
+std::string ExactNumber(double value);
+// A cell of a CSV file (RFC 4180): in quotes where the text needs them.
+std::string CsvText(absl::string_view text);
 // Four significant digits, or all digits before the point.
 std::string FormatNumber(double value);
 // An enum value's name without what all names of the enum begin with:

@@ -43,6 +43,8 @@ TEST_F(CliTest, EveryCommandHasHelpWithAnExample) {
                                              {"embed", "text"},
                                              {"classify"},
                                              {"evaluate"},
+                                             {"evaluation", "list"},
+                                             {"evaluation", "show"},
                                              {"worker", "list"}}) {
     std::vector<std::string> arguments = command;
     arguments.push_back("--help");

@@ -312,6 +312,14 @@ class FakeServer::Jobs : public v1::JobService::Service {
     return Status::OK;
   }
 
+  Status ListEvaluations(ServerContext*, const v1::ListEvaluationsRequest*,
+                         v1::ListEvaluationsResponse* response) override {
+    FAKE_BEGIN(fake_);
+    *response->add_evaluations() = fake_.evaluation;
+    response->mutable_evaluations(0)->clear_part_figures();
+    return Status::OK;
+  }
+
  private:
   FakeServer& fake_;
 };

@@ -212,6 +212,124 @@ TEST_F(JobCliTest, EvaluatePrintsBothVersionsAndTheDifference) {
   EXPECT_EQ(spec.templates(0), "a {}.");
 }
 
+// One figure of all examples and one of a class, compared.
+v1::Evaluation ComparedEvaluation() {
+  v1::Evaluation evaluation;
+  evaluation.set_job_id("job-1");
+  evaluation.set_dataset("rta");
+  evaluation.set_model("robust:1");
+  evaluation.set_against("base:1");
+  const auto fill = [](v1::Figure* figure, double value, double low,
+                       double high) {
+    figure->set_name("clean_top1");
+    figure->set_value(value);
+    figure->set_count(8);
+    figure->set_low(low);
+    figure->set_high(high);
+  };
+  const auto add_all = [&](auto* model, auto* against, const char* label) {
+    v1::FigureComparison& comparison = *evaluation.add_comparisons();
+    fill(comparison.mutable_difference(), 0.25, 0, 0.5);
+    comparison.set_only_model(2);
+    comparison.set_p_value(0.5);
+    v1::Figure* of_model = model->Add();
+    fill(of_model, 0.75, 0.5, 1);
+    v1::Figure* of_against = against->Add();
+    fill(of_against, 0.5, 0.125, 0.875);
+    for (v1::Figure* figure :
+         {of_model, of_against, comparison.mutable_difference()}) {
+      figure->set_class_label(label);
+    }
+  };
+  add_all(evaluation.mutable_figures(), evaluation.mutable_against_figures(),
+          "");
+  add_all(evaluation.mutable_part_figures(),
+          evaluation.mutable_against_part_figures(), "a \"dog\", small");
+  v1::Figure& gap = *evaluation.add_part_figures();
+  gap.set_name("skew_gap");
+  gap.set_attribute("gender");
+  gap.set_value(0.125);
+  gap.set_count(16);
+  v1::Figure& share = *evaluation.add_part_figures();
+  share.set_name("skew_share");
+  share.set_attribute("gender");
+  share.set_group("man");
+  share.set_candidate("a nurse");
+  share.set_value(0.5);
+  share.set_count(4);
+  return evaluation;
+}
+
+TEST_F(JobCliTest, EvaluatePrintsIntervalsAndTablesWhereTheyAreAskedFor) {
+  WatchEndsIn(v1::JOB_STATE_SUCCEEDED);
+  {
+    absl::MutexLock lock(&fake_.mutex);
+    fake_.evaluation = ComparedEvaluation();
+  }
+  EXPECT_EQ(Run({"evaluate", "--dataset", "rta", "--model", "robust",
+                 "--group-by", "gender", "--seed", "3"}),
+            kExitDone);
+  const std::string whole =
+      "FIGURE              robust:1  95 %            base:1  95 %            "
+      "DIFFERENCE  95 %                P  COUNT\n"
+      "clean_top1            0.7500  [0.500, 1.000]  0.5000  [0.125, 0.875]  "
+      "   +0.2500  [+0.000, +0.500]  0.5      8\n"
+      "skew_gap by gender    0.1250                                          "
+      "                                      16\n";
+  EXPECT_EQ(out_.str(), whole);
+  {
+    absl::MutexLock lock(&fake_.mutex);
+    EXPECT_EQ(fake_.created_jobs.at(0).evaluate().group_by(0), "gender");
+    EXPECT_EQ(fake_.created_jobs.at(0).evaluate().seed(), 3);
+  }
+  out_.str("");
+  EXPECT_EQ(Run({"evaluation", "show", "job-1", "--tables"}), kExitDone);
+  EXPECT_EQ(out_.str(),
+            whole +
+                "\nBy class:\n"
+                "CLASS           FIGURE      robust:1  95 %            base:1  "
+                "95 %            DIFFERENCE  95 %                P  COUNT\n"
+                "a \"dog\", small  clean_top1    0.7500  [0.500, 1.000]  0.5000"
+                "  [0.125, 0.875]     +0.2500  [+0.000, +0.500]  0.5      8\n"
+                "\nBy gender:\n"
+                "GROUP  FIGURE      CANDIDATE  robust:1  COUNT\n"
+                "man    skew_share  a nurse      0.5000      4\n");
+}
+
+TEST_F(JobCliTest, AnEvaluationAsCsvHasARowAFigure) {
+  {
+    absl::MutexLock lock(&fake_.mutex);
+    fake_.evaluation = ComparedEvaluation();
+  }
+  EXPECT_EQ(Run({"evaluation", "show", "job-1", "--csv"}), kExitDone);
+  EXPECT_EQ(
+      out_.str(),
+      "job_id,dataset,model,against,figure,class_label,attribute,group,"
+      "candidate,count,value,low,high,against_value,against_low,against_high,"
+      "difference,difference_low,difference_high,only_model,only_against,"
+      "p_value\n"
+      "job-1,rta,robust:1,base:1,clean_top1,,,,,8,0.75,0.5,1,0.5,0.125,0.875,"
+      "0.25,0,0.5,2,0,0.5\n"
+      "job-1,rta,robust:1,base:1,clean_top1,\"a \"\"dog\"\", small\",,,,8,0.75,"
+      "0.5,1,0.5,0.125,0.875,0.25,0,0.5,2,0,0.5\n"
+      "job-1,rta,robust:1,base:1,skew_gap,,gender,,,16,0.125,,,,,,,,,,,\n"
+      "job-1,rta,robust:1,base:1,skew_share,,gender,man,a nurse,4,0.5,,,,,,,,,"
+      ",,\n");
+  EXPECT_EQ(Run({"--output", "json", "evaluation", "show", "job-1", "--csv"}),
+            kExitUsage);
+}
+
+TEST_F(JobCliTest, EvaluationsAreListedWithTheirFigures) {
+  {
+    absl::MutexLock lock(&fake_.mutex);
+    fake_.evaluation = ComparedEvaluation();
+  }
+  EXPECT_EQ(Run({"evaluation", "list", "--model", "robust"}), kExitDone);
+  EXPECT_EQ(out_.str(),
+            "JOB    MODEL     AGAINST  DATASET  CREATED  FIGURES\n"
+            "job-1  robust:1  base:1   rta               clean_top1 0.7500\n");
+}
+
 TEST_F(JobCliTest, AnEvaluationThatFailsReturnsThree) {
   WatchEndsIn(v1::JOB_STATE_FAILED, "out of memory");
   EXPECT_EQ(Run({"evaluate", "--dataset", "rta", "--model", "robust"}),

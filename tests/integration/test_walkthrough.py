@@ -1,5 +1,6 @@
 """The README's commands, in order, through real processes."""
 
+import csv
 import json
 import re
 
@@ -66,6 +67,29 @@ def test_the_whole_path_from_pictures_to_a_served_model(attune, tmp_path):
   assert by_name["pair_accuracy"]["count"] == "16"
   assert by_name["attacked_top1"]["count"] == "8"
   assert "clean_top1" not in by_name  # no labelled row without an attack
+  before = figures["against_figures"]
+  before = {figure["name"]: figure["value"] for figure in before}
+  compared = {c["difference"]["name"]: c for c in figures["comparisons"]
+              if not c["difference"]["class_label"]}
+  assert set(compared) == set(by_name)
+  for name, comparison in compared.items():
+    difference = by_name[name]["value"] - before[name]
+    assert comparison["difference"]["value"] == pytest.approx(difference)
+    assert comparison["difference"]["low"] <= difference + 1e-12
+    assert comparison["difference"]["high"] >= difference - 1e-12
+    assert 0 <= comparison["p_value"] <= 1
+  job = figures["job_id"]
+  rows = list(csv.DictReader(
+      attune.run("evaluation", "show", job, "--csv").splitlines()))
+  whole = {row["figure"]: row for row in rows if not row["class_label"]}
+  assert float(whole["pair_accuracy"]["value"]) == 1.0
+  assert float(whole["pair_accuracy"]["against_value"]) == pytest.approx(
+      before["pair_accuracy"])
+  classes = [row for row in rows if row["class_label"] and
+             row["figure"] == "pair_accuracy"]
+  assert sum(int(row["count"]) for row in classes) == 16
+  listed = attune.json("evaluation", "list", "--model", "robust")
+  assert job in [each["job_id"] for each in listed["evaluations"]]
 
   # The export is a file that imports to the same tensors.
   exported = tmp_path / "robust.safetensors"

@@ -1,11 +1,16 @@
-#include "worker/evaluate/figures.h"
+#include "worker/evaluate/outcomes.h"
 
 #include <ATen/ops/matmul.h>
 
 #include <algorithm>
+#include <array>
+#include <cmath>
 #include <functional>
+#include <iterator>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "worker/model/clip.h"
 
@@ -47,87 +52,80 @@ int64_t Rank(Scores scores, int64_t target) {
   return rank;
 }
 
-// Counts rows and those that are right.
-class Share {
- public:
-  void Add(bool right) {
-    ++count_;
-    right_ += right;
-  }
-  void AppendTo(std::vector<Figure>& figures, absl::string_view name) const {
-    if (count_ == 0) return;
-    figures.push_back(
-        {std::string(name),
-         static_cast<double>(right_) / static_cast<double>(count_), count_});
-  }
-
- private:
-  int64_t count_ = 0;
-  int64_t right_ = 0;
-};
+void Add(Outcomes& outcomes, int64_t row, bool counts) {
+  outcomes.rows.push_back(row);
+  outcomes.counts.push_back(counts ? 1 : 0);
+}
 
 // Recall at 1, 5 and 10 of the ranks added.
 class Recall {
  public:
-  void Add(int64_t rank) {
-    at_1_.Add(rank < 1);
-    at_5_.Add(rank < 5);
-    at_10_.Add(rank < 10);
+  Recall(absl::string_view query, bool of_images) {
+    for (const int limit : kLimits) {
+      recalls_.push_back({.name = absl::StrCat("recall_at_", limit, "_", query),
+                          .of_images = of_images});
+    }
   }
-  void AppendTo(std::vector<Figure>& figures, absl::string_view query) const {
-    at_1_.AppendTo(figures, absl::StrCat("recall_at_1_", query));
-    at_5_.AppendTo(figures, absl::StrCat("recall_at_5_", query));
-    at_10_.AppendTo(figures, absl::StrCat("recall_at_10_", query));
+  void Add(int64_t row, int64_t rank) {
+    for (size_t i = 0; i < recalls_.size(); ++i) {
+      evaluate::Add(recalls_[i], row, rank < kLimits[i]);
+    }
+  }
+  void MoveTo(std::vector<Outcomes>& all) {
+    all.insert(all.end(), std::make_move_iterator(recalls_.begin()),
+               std::make_move_iterator(recalls_.end()));
   }
 
  private:
-  Share at_1_, at_5_, at_10_;
+  static constexpr std::array<int, 3> kLimits = {1, 5, 10};
+  std::vector<Outcomes> recalls_;
 };
 
 }  // namespace
 
-std::vector<Figure> ZeroShotFigures(const at::Tensor& images,
-                                    const at::Tensor& candidates,
-                                    const std::vector<int64_t>& labels,
-                                    const std::vector<int64_t>& attacks) {
-  Share clean_top1, clean_top5, attacked_top1, attack_success;
+std::vector<Outcomes> ZeroShotOutcomes(const at::Tensor& images,
+                                       const at::Tensor& candidates,
+                                       const std::vector<int64_t>& labels,
+                                       const std::vector<int64_t>& attacks) {
+  Outcomes clean_top1 = {.name = "clean_top1"};
+  Outcomes clean_top5 = {.name = "clean_top5"};
+  Outcomes attacked_top1 = {.name = "attacked_top1"};
+  Outcomes attack_success = {.name = "attack_success"};
   ForEachRow(images, candidates, [&](int64_t i, Scores scores) {
     const int64_t rank = Rank(scores, labels[i]);
     if (attacks[i] == kNoAttack) {
-      clean_top1.Add(rank < 1);
-      clean_top5.Add(rank < 5);
+      Add(clean_top1, i, rank < 1);
+      Add(clean_top5, i, rank < 5);
     } else {
-      attacked_top1.Add(rank < 1);
-      attack_success.Add(Rank(scores, attacks[i]) < 1);
+      Add(attacked_top1, i, rank < 1);
+      Add(attack_success, i, Rank(scores, attacks[i]) < 1);
     }
   });
-  std::vector<Figure> figures;
-  clean_top1.AppendTo(figures, "clean_top1");
-  clean_top5.AppendTo(figures, "clean_top5");
-  attacked_top1.AppendTo(figures, "attacked_top1");
-  attack_success.AppendTo(figures, "attack_success");
-  return figures;
+  std::vector<Outcomes> all;
+  for (Outcomes* outcomes :
+       {&clean_top1, &clean_top5, &attacked_top1, &attack_success}) {
+    if (!outcomes->rows.empty()) all.push_back(std::move(*outcomes));
+  }
+  return all;
 }
 
-std::vector<Figure> PairFigures(const at::Tensor& images,
-                                const at::Tensor& texts,
-                                const std::vector<int64_t>& preferred,
-                                const std::vector<int64_t>& rejected) {
-  Share accuracy;
+Outcomes PairOutcomes(const at::Tensor& images, const at::Tensor& texts,
+                      const std::vector<int64_t>& preferred,
+                      const std::vector<int64_t>& rejected) {
+  Outcomes accuracy = {.name = "pair_accuracy"};
   ForEachRow(images, texts, [&](int64_t i, Scores scores) {
-    accuracy.Add(scores[preferred[i]] > scores[rejected[i]]);
+    Add(accuracy, i, scores[preferred[i]] > scores[rejected[i]]);
   });
-  std::vector<Figure> figures;
-  accuracy.AppendTo(figures, "pair_accuracy");
-  return figures;
+  return accuracy;
 }
 
-std::vector<Figure> RetrievalFigures(const at::Tensor& images,
-                                     const at::Tensor& texts,
-                                     const std::vector<int64_t>& captions) {
-  Recall image_to_text, text_to_image;
+std::vector<Outcomes> RetrievalOutcomes(const at::Tensor& images,
+                                        const at::Tensor& texts,
+                                        const std::vector<int64_t>& captions) {
+  Recall image_to_text("image", /*of_images=*/true);
+  Recall text_to_image("text", /*of_images=*/false);
   ForEachRow(images, texts, [&](int64_t i, Scores scores) {
-    image_to_text.Add(Rank(scores, captions[i]));
+    image_to_text.Add(i, Rank(scores, captions[i]));
   });
   std::vector<std::vector<int64_t>> images_of(texts.size(0));
   for (size_t image = 0; image < captions.size(); ++image) {
@@ -139,12 +137,26 @@ std::vector<Figure> RetrievalFigures(const at::Tensor& images,
     for (int64_t image : images_of[text]) {
       if (scores[image] > scores[best]) best = image;
     }
-    text_to_image.Add(Rank(scores, best));
+    text_to_image.Add(text, Rank(scores, best));
   });
-  std::vector<Figure> figures;
-  image_to_text.AppendTo(figures, "image");
-  text_to_image.AppendTo(figures, "text");
-  return figures;
+  std::vector<Outcomes> all;
+  image_to_text.MoveTo(all);
+  text_to_image.MoveTo(all);
+  return all;
+}
+
+std::vector<int64_t> AssignedCandidates(const at::Tensor& images,
+                                        const at::Tensor& candidates) {
+  std::vector<int64_t> assigned;
+  ForEachRow(images, candidates, [&](int64_t, Scores scores) {
+    int64_t best = kNoCandidate;
+    for (int64_t c = 0; c < static_cast<int64_t>(scores.size()); ++c) {
+      if (std::isnan(scores[c])) continue;
+      if (best == kNoCandidate || scores[c] > scores[best]) best = c;
+    }
+    assigned.push_back(best);
+  });
+  return assigned;
 }
 
 at::Tensor AverageTemplates(const at::Tensor& embeddings) {

@@ -1,7 +1,6 @@
 #include "worker/task/evaluate_task.h"
 
-#include <utility>
-#include <vector>
+#include <cstdint>
 
 #include "common/status_macros.h"
 #include "worker/content/version_loader.h"
@@ -11,29 +10,28 @@ namespace attune::task {
 
 absl::StatusOr<v1::EvaluateResult> RunEvaluateTask(
     const TaskContext& context, const v1::EvaluateTask& task) {
+  const v1::EvaluateSpec& spec = task.spec();
   ATTUNE_ASSIGN_OR_RETURN(
       Evaluator evaluator,
-      Evaluator::Create(context, task.dataset(),
-                        {.templates = {task.spec().templates().begin(),
-                                       task.spec().templates().end()},
-                         .truncate = task.spec().truncate()}));
-  v1::EvaluateResult result;
+      Evaluator::Create(
+          context, task.dataset(),
+          {.templates = {spec.templates().begin(), spec.templates().end()},
+           .truncate = spec.truncate(),
+           .group_by = {spec.group_by().begin(), spec.group_by().end()},
+           .seed = static_cast<uint64_t>(spec.seed())}));
   ATTUNE_ASSIGN_OR_RETURN(
       const content::LoadedVersion model,
       content::LoadVersion(context.connection, task.model(), context.device));
-  ATTUNE_ASSIGN_OR_RETURN(const std::vector<evaluate::Figure> figures,
-                          evaluator.Figures(model.config, model.tensors));
-  AppendFigures(figures, result.mutable_figures());
-  if (task.has_against()) {
-    ATTUNE_ASSIGN_OR_RETURN(
-        const content::LoadedVersion against,
-        content::LoadVersion(context.connection, task.against(), context.device,
-                             model.by_digest));
-    ATTUNE_ASSIGN_OR_RETURN(const std::vector<evaluate::Figure> others,
-                            evaluator.Figures(against.config, against.tensors));
-    AppendFigures(others, result.mutable_against_figures());
-  }
-  return result;
+  ATTUNE_ASSIGN_OR_RETURN(const evaluate::Answers answers,
+                          evaluator.Answer(model.config, model.tensors));
+  if (!task.has_against()) return ToResult(evaluator.Report(answers, nullptr));
+  ATTUNE_ASSIGN_OR_RETURN(
+      const content::LoadedVersion against,
+      content::LoadVersion(context.connection, task.against(), context.device,
+                           model.by_digest));
+  ATTUNE_ASSIGN_OR_RETURN(const evaluate::Answers others,
+                          evaluator.Answer(against.config, against.tensors));
+  return ToResult(evaluator.Report(answers, &others));
 }
 
 }  // namespace attune::task

@@ -4,7 +4,6 @@
 #include <c10/core/InferenceMode.h>
 
 #include <algorithm>
-#include <iterator>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -15,6 +14,7 @@
 #include "worker/model/linear_head.h"
 #include "worker/model/text_batch.h"
 #include "worker/model/torch_status.h"
+#include "worker/task/divisions.h"
 #include "worker/task/text_rows.h"
 
 namespace attune::task {
@@ -27,10 +27,16 @@ at::Tensor Index(const std::vector<int64_t>& rows) {
   return at::tensor(rows, at::kLong);
 }
 
-void Append(std::vector<evaluate::Figure> more,
-            std::vector<evaluate::Figure>* figures) {
-  figures->insert(figures->end(), std::make_move_iterator(more.begin()),
-                  std::make_move_iterator(more.end()));
+// Adds outcomes of one kind, whose rows are places in `rows`, with the rows
+// themselves. Rows that are no images stay.
+void Append(std::vector<evaluate::Outcomes> more,
+            const std::vector<int64_t>& rows, evaluate::Answers* answers) {
+  for (evaluate::Outcomes& outcomes : more) {
+    if (outcomes.of_images) {
+      for (int64_t& row : outcomes.rows) row = rows[row];
+    }
+    answers->outcomes.push_back(std::move(outcomes));
+  }
 }
 
 }  // namespace
@@ -44,9 +50,14 @@ absl::StatusOr<Evaluator> Evaluator::Create(const TaskContext& context,
   for (const std::string& candidate : dataset.candidates()) {
     evaluator.candidates_.Add(candidate);
   }
-  for (const v1::Example& example : evaluator.examples_.examples) {
+  const std::vector<v1::Example>& all = evaluator.examples_.examples;
+  evaluator.options_.group_by =
+      GroupAttributes(all, evaluator.options_.group_by);
+  for (const v1::Example& example : all) {
     ATTUNE_RETURN_IF_ERROR(evaluator.AddExample(example));
   }
+  evaluator.divisions_ =
+      MakeDivisions(evaluator.rows_, evaluator.options_.group_by);
   return evaluator;
 }
 
@@ -70,7 +81,7 @@ absl::Status Evaluator::AddExample(const v1::Example& example) {
         ATTUNE_ASSIGN_OR_RETURN(
             attack, Candidate(example, example.labelled().attack()));
       }
-      labelled_.images.push_back(row);
+      labelled_.rows.push_back(row);
       labelled_.labels.push_back(label);
       labelled_.attacks.push_back(attack);
       break;
@@ -80,19 +91,20 @@ absl::Status Evaluator::AddExample(const v1::Example& example) {
                               Candidate(example, example.pair().preferred()));
       ATTUNE_ASSIGN_OR_RETURN(const int64_t rejected,
                               Candidate(example, example.pair().rejected()));
-      pairs_.images.push_back(row);
+      pairs_.rows.push_back(row);
       pairs_.preferred.push_back(preferred);
       pairs_.rejected.push_back(rejected);
       break;
     }
     case v1::Example::kCaption:
-      captioned_.images.push_back(row);
+      captioned_.rows.push_back(row);
       captioned_.captions.push_back(captions_.Add(example.caption().caption()));
       break;
     default:
-      // Clean pictures have no text to compare with.
-      return absl::OkStatus();
+      // Clean pictures have no text to compare with, but a group perhaps.
+      if (!HasAny(example, options_.group_by)) return absl::OkStatus();
   }
+  rows_.push_back(&example);
   images_.push_back(examples_.ImageOf(example));
   return absl::OkStatus();
 }
@@ -101,7 +113,11 @@ absl::StatusOr<at::Tensor> Evaluator::ImageEmbeddings(
     const ClipConfig& config, const model::Tensors& tensors) {
   std::unique_ptr<PixelStore>& store = pixels_[config.image_size];
   const auto report = [this](int64_t done, int64_t total) {
-    context_->progress.Set({.step = done, .total_steps = total});
+    if (options_.beside_training) {
+      context_->progress.Worked();
+    } else {
+      context_->progress.Set({.step = done, .total_steps = total});
+    }
   };
   if (store == nullptr) {
     ATTUNE_ASSIGN_OR_RETURN(
@@ -169,53 +185,55 @@ absl::StatusOr<at::Tensor> Evaluator::CandidateEmbeddings(
        static_cast<int64_t>(options_.templates.size()), embeddings.size(1)}));
 }
 
-absl::StatusOr<std::vector<evaluate::Figure>> Evaluator::Figures(
+absl::StatusOr<evaluate::Answers> Evaluator::Answer(
     const ClipConfig& config, const model::Tensors& tensors) {
   return model::CatchTorchErrors(
-      [&]() -> absl::StatusOr<std::vector<evaluate::Figure>> {
-        const c10::InferenceMode inference;
-        std::vector<evaluate::Figure> figures;
-        if (images_.empty()) return figures;
-        ATTUNE_ASSIGN_OR_RETURN(const at::Tensor images,
-                                ImageEmbeddings(config, tensors));
-        const auto of = [&](const std::vector<int64_t>& rows) {
-          return images.index_select(0, Index(rows));
-        };
-        if (!labelled_.images.empty() || !pairs_.images.empty()) {
-          ATTUNE_ASSIGN_OR_RETURN(const at::Tensor candidates,
-                                  CandidateEmbeddings(config, tensors));
-          if (!labelled_.images.empty()) {
-            Append(
-                evaluate::ZeroShotFigures(of(labelled_.images), candidates,
-                                          labelled_.labels, labelled_.attacks),
-                &figures);
-          }
-          if (!pairs_.images.empty()) {
-            Append(evaluate::PairFigures(of(pairs_.images), candidates,
-                                         pairs_.preferred, pairs_.rejected),
-                   &figures);
-          }
-        }
-        if (!captioned_.images.empty()) {
-          ATTUNE_ASSIGN_OR_RETURN(
-              const at::Tensor captions,
-              TextEmbeddings(config, tensors, captions_.values()));
-          Append(evaluate::RetrievalFigures(of(captioned_.images), captions,
-                                            captioned_.captions),
-                 &figures);
-        }
-        return figures;
-      });
+      [&] { return AnswerOrThrow(config, tensors); });
 }
 
-void AppendFigures(const std::vector<evaluate::Figure>& figures,
-                   google::protobuf::RepeatedPtrField<v1::Figure>* proto) {
-  for (const evaluate::Figure& figure : figures) {
-    v1::Figure* added = proto->Add();
-    added->set_name(figure.name);
-    added->set_value(figure.value);
-    added->set_count(figure.count);
+absl::StatusOr<evaluate::Answers> Evaluator::AnswerOrThrow(
+    const ClipConfig& config, const model::Tensors& tensors) {
+  const c10::InferenceMode inference;
+  evaluate::Answers answers;
+  if (images_.empty()) return answers;
+  ATTUNE_ASSIGN_OR_RETURN(const at::Tensor images,
+                          ImageEmbeddings(config, tensors));
+  const auto of = [&](const std::vector<int64_t>& rows) {
+    return images.index_select(0, Index(rows));
+  };
+  const bool grouped = !options_.group_by.empty();
+  if (!labelled_.rows.empty() || !pairs_.rows.empty() || grouped) {
+    ATTUNE_ASSIGN_OR_RETURN(const at::Tensor candidates,
+                            CandidateEmbeddings(config, tensors));
+    if (!labelled_.rows.empty()) {
+      Append(evaluate::ZeroShotOutcomes(of(labelled_.rows), candidates,
+                                        labelled_.labels, labelled_.attacks),
+             labelled_.rows, &answers);
+    }
+    if (!pairs_.rows.empty()) {
+      Append({evaluate::PairOutcomes(of(pairs_.rows), candidates,
+                                     pairs_.preferred, pairs_.rejected)},
+             pairs_.rows, &answers);
+    }
+    if (grouped) {
+      answers.assigned = evaluate::AssignedCandidates(images, candidates);
+    }
   }
+  if (!captioned_.rows.empty()) {
+    ATTUNE_ASSIGN_OR_RETURN(
+        const at::Tensor captions,
+        TextEmbeddings(config, tensors, captions_.values()));
+    Append(evaluate::RetrievalOutcomes(of(captioned_.rows), captions,
+                                       captioned_.captions),
+           captioned_.rows, &answers);
+  }
+  return answers;
+}
+
+evaluate::Report Evaluator::Report(const evaluate::Answers& model,
+                                   const evaluate::Answers* against) const {
+  return evaluate::MakeReport(model, against, divisions_, candidates_.values(),
+                              {.seed = options_.seed});
 }
 
 }  // namespace attune::task

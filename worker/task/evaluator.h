@@ -9,7 +9,7 @@
 
 #include "absl/status/statusor.h"
 #include "attune/v1/dataset_service.pb.h"
-#include "attune/v1/types.pb.h"
+#include "attune/v1/worker_service.pb.h"
 #include "common/safetensors/clip_layout.h"
 #include "worker/evaluate/figures.h"
 #include "worker/model/clip.h"
@@ -19,15 +19,21 @@
 
 namespace attune::task {
 
-// The figures of models on one dataset (docs/architecture.md). Pictures are
-// decoded once for models of one input size. Not thread-safe.
+// What models answer on one dataset, and the figures of it
+// (docs/architecture.md). Pictures are decoded once for models of one input
+// size. Not thread-safe.
 class Evaluator {
  public:
   struct Options {
     // Each with one "{}", averaged per candidate; empty: the candidates as
     // they are.
-    std::vector<std::string> templates;
+    std::vector<std::string> templates = {};
     bool truncate = false;
+    // As in EvaluateSpec.
+    std::vector<std::string> group_by = {};
+    uint64_t seed = 0;
+    // A part of a training, whose steps are the task's progress.
+    bool beside_training = false;
   };
 
   // Reads the dataset's examples. `context` must outlive the evaluator.
@@ -38,19 +44,24 @@ class Evaluator {
   // INVALID_ARGUMENT (reason TEXT_NOT_A_CANDIDATE) naming the example; errors
   // of PixelStore::Load and TokenRows; RESOURCE_EXHAUSTED (OUT_OF_MEMORY);
   // CANCELLED when the task shall stop.
-  absl::StatusOr<std::vector<evaluate::Figure>> Figures(
-      const ClipConfig& config, const model::Tensors& tensors);
+  absl::StatusOr<evaluate::Answers> Answer(const ClipConfig& config,
+                                           const model::Tensors& tensors);
+
+  // Figures with intervals and tables; of two versions when `against` is not
+  // null.
+  evaluate::Report Report(const evaluate::Answers& model,
+                          const evaluate::Answers* against) const;
 
  private:
-  // Rows of one kind: images, and the candidates that they name.
+  // Rows of one kind, and the candidates that they name.
   struct Labelled {
-    std::vector<int64_t> images, labels, attacks;
+    std::vector<int64_t> rows, labels, attacks;
   };
   struct Pairs {
-    std::vector<int64_t> images, preferred, rejected;
+    std::vector<int64_t> rows, preferred, rejected;
   };
   struct Captions {
-    std::vector<int64_t> images, captions;
+    std::vector<int64_t> rows, captions;
   };
 
   Evaluator(const TaskContext& context, ExampleSet examples, Options options)
@@ -71,25 +82,29 @@ class Evaluator {
   absl::StatusOr<at::Tensor> TextEmbeddings(
       const ClipConfig& config, const model::Tensors& tensors,
       const std::vector<std::string>& texts) const;
+  absl::StatusOr<evaluate::Answers> AnswerOrThrow(
+      const ClipConfig& config, const model::Tensors& tensors);
 
   const TaskContext* context_;
   ExampleSet examples_;
   Options options_;
   StringTable candidates_;
   StringTable captions_;
-  // Rows name images by their place in images_.
+  // Every example that is used is a row, with a picture.
+  std::vector<const v1::Example*> rows_;
+  // Of each row, its number in examples_.images.
+  std::vector<int64_t> images_;
   Labelled labelled_;
   Pairs pairs_;
   Captions captioned_;
-  // Numbers in examples_.images.
-  std::vector<int64_t> images_;
+  std::vector<evaluate::Division> divisions_;
   // By the side of the input.
   std::map<int, std::unique_ptr<PixelStore>> pixels_;
 };
 
-// On the wire.
-void AppendFigures(const std::vector<evaluate::Figure>& figures,
-                   google::protobuf::RepeatedPtrField<v1::Figure>* proto);
+// On the wire. The tables by class, then those by attribute, are left out
+// where the message would become too large to send.
+v1::EvaluateResult ToResult(const evaluate::Report& report);
 
 }  // namespace attune::task
 

@@ -19,6 +19,7 @@
 #include "worker/task/checkpoint_schedule.h"
 #include "worker/task/checkpoint_writer.h"
 #include "worker/task/evaluator.h"
+#include "worker/task/guard_run.h"
 #include "worker/task/train_inputs.h"
 #include "worker/train/trainer.h"
 #include "worker/transport/metrics_reporter.h"
@@ -63,8 +64,18 @@ class Run {
         base_, content::LoadVersion(context_.connection, task_.base(),
                                     context_.device));
     ATTUNE_RETURN_IF_ERROR(LoadData());
+    if (task_.has_eval_dataset()) {
+      ATTUNE_ASSIGN_OR_RETURN(
+          evaluator_, Evaluator::Create(context_, task_.eval_dataset(),
+                                        {.truncate = task_.spec().truncate(),
+                                         .beside_training = true}));
+    }
     ATTUNE_ASSIGN_OR_RETURN(const std::unique_ptr<train::Trainer> trainer,
                             StartOrResume());
+    if (task_.spec().has_guard() && !guard_.has_value()) {
+      ATTUNE_ASSIGN_OR_RETURN(
+          guard_, GuardRun::Start(task_.spec(), base_, *evaluator_));
+    }
     ATTUNE_RETURN_IF_ERROR(Train(*trainer));
     context_.orders.SetInterruptible(true);
     return Result(*trainer);
@@ -107,6 +118,14 @@ class Run {
     ATTUNE_ASSIGN_OR_RETURN(
         state.tensors,
         content::FetchTensors(context_.connection, checkpoint.manifest()));
+    if (task_.spec().has_guard()) {
+      ATTUNE_ASSIGN_OR_RETURN(
+          GuardRun guard,
+          GuardRun::Resume(task_.spec(), base_, *evaluator_, state));
+      ATTUNE_RETURN_IF_ERROR(trainer.Restore(state));
+      guard_ = std::move(guard);
+      return absl::OkStatus();
+    }
     return trainer.Restore(state);
   }
 
@@ -150,6 +169,7 @@ class Run {
   absl::Status Save(const train::Trainer& trainer, CheckpointWriter& writer,
                     CheckpointSchedule& schedule) {
     ATTUNE_ASSIGN_OR_RETURN(train::TrainerState state, trainer.SaveState());
+    if (guard_.has_value()) ATTUNE_RETURN_IF_ERROR(guard_->AddTo(state));
     ATTUNE_RETURN_IF_ERROR(writer.Save(trainer.step(), std::move(state)));
     schedule.Saved(trainer.step(), clock_.MonotonicNow());
     return absl::OkStatus();
@@ -171,7 +191,7 @@ class Run {
     context_.orders.SetInterruptible(false);
     context_.progress.Set(
         {.step = trainer.step(), .total_steps = trainer.total_steps()});
-    while (trainer.step() < trainer.total_steps()) {
+    while (!Ended(trainer)) {
       if (context_.orders.given()) {
         return HandBack(trainer, reporter, writer, schedule);
       }
@@ -185,13 +205,23 @@ class Run {
           {.step = trainer.step(), .total_steps = trainer.total_steps()});
       ATTUNE_RETURN_IF_ERROR(reporter.status());
       ATTUNE_RETURN_IF_ERROR(writer.status());
-      if (trainer.step() < trainer.total_steps() &&
+      if (guard_.has_value() && guard_->Due(trainer)) {
+        ATTUNE_ASSIGN_OR_RETURN(std::string sentence,
+                                guard_->Evaluate(trainer));
+        reporter.AddNote(std::move(sentence));
+      }
+      if (!Ended(trainer) &&
           schedule.Due(trainer.step(), now, !writer.busy())) {
         ATTUNE_RETURN_IF_ERROR(Save(trainer, writer, schedule));
       }
     }
     ATTUNE_RETURN_IF_ERROR(writer.Finish());
     return reporter.Flush();
+  }
+
+  bool Ended(const train::Trainer& trainer) const {
+    return trainer.step() >= trainer.total_steps() ||
+           (guard_.has_value() && guard_->guard().stopped());
   }
 
   absl::Status HandBack(train::Trainer& trainer,
@@ -212,30 +242,40 @@ class Run {
 
   absl::StatusOr<v1::TrainResult> Result(train::Trainer& trainer) {
     v1::TrainResult result;
-    model::Tensors first;
+    std::vector<model::Tensors> outputs;
     if (task_.spec().average()) {
-      ATTUNE_ASSIGN_OR_RETURN(first, trainer.AverageWeights());
-      ATTUNE_RETURN_IF_ERROR(
-          AddOutput(v1::Version::SOURCE_AVERAGE, first, &result));
+      ATTUNE_ASSIGN_OR_RETURN(outputs.emplace_back(), trainer.AverageWeights());
     }
-    ATTUNE_ASSIGN_OR_RETURN(const model::Tensors last, trainer.LastWeights());
-    ATTUNE_RETURN_IF_ERROR(
-        AddOutput(v1::Version::SOURCE_LAST_ITERATE, last, &result));
-    if (first.empty()) first = last;
-    if (!task_.has_eval_dataset()) return result;
-    ATTUNE_ASSIGN_OR_RETURN(
-        Evaluator evaluator,
-        Evaluator::Create(
-            context_, task_.eval_dataset(),
-            {.templates = {}, .truncate = task_.spec().truncate()}));
-    v1::EvaluateResult* evaluation = result.mutable_evaluation();
-    ATTUNE_ASSIGN_OR_RETURN(const std::vector<evaluate::Figure> figures,
-                            evaluator.Figures(base_.config, first));
-    AppendFigures(figures, evaluation->mutable_figures());
-    ATTUNE_ASSIGN_OR_RETURN(const std::vector<evaluate::Figure> of_base,
-                            evaluator.Figures(base_.config, base_.tensors));
-    AppendFigures(of_base, evaluation->mutable_against_figures());
+    ATTUNE_ASSIGN_OR_RETURN(outputs.emplace_back(), trainer.LastWeights());
+    if (guard_.has_value()) {
+      ATTUNE_ASSIGN_OR_RETURN(outputs.front(), guard_->FirstOutput(trainer));
+      result.set_note(guard_->guard().Note(trainer.total_steps()));
+      result.set_steps_done(trainer.step());
+    }
+    for (const model::Tensors& output : outputs) {
+      const bool last = &output == &outputs.back();
+      ATTUNE_RETURN_IF_ERROR(AddOutput(
+          last ? v1::Version::SOURCE_LAST_ITERATE : v1::Version::SOURCE_AVERAGE,
+          output, &result));
+    }
+    if (task_.has_eval_dataset()) {
+      ATTUNE_RETURN_IF_ERROR(EvaluateOutputs(outputs, &result));
+    }
     return result;
+  }
+
+  // Each beside the base.
+  absl::Status EvaluateOutputs(const std::vector<model::Tensors>& outputs,
+                               v1::TrainResult* result) {
+    ATTUNE_ASSIGN_OR_RETURN(const evaluate::Answers of_base,
+                            evaluator_->Answer(base_.config, base_.tensors));
+    for (const model::Tensors& output : outputs) {
+      ATTUNE_ASSIGN_OR_RETURN(const evaluate::Answers answers,
+                              evaluator_->Answer(base_.config, output));
+      *result->add_evaluations() =
+          ToResult(evaluator_->Report(answers, &of_base));
+    }
+    return absl::OkStatus();
   }
 
   absl::Status AddOutput(v1::Version::Source source,
@@ -257,6 +297,9 @@ class Run {
   content::LoadedVersion base_;
   train::TrainingData data_;
   std::unique_ptr<PixelStore> pixels_;
+  // With an eval_dataset, and with a guard.
+  std::optional<Evaluator> evaluator_;
+  std::optional<GuardRun> guard_;
 };
 
 }  // namespace

@@ -31,11 +31,16 @@ void MetricsReporter::Add(v1::MetricRow row) {
   if (status_.ok()) rows_.push_back(std::move(row));
 }
 
+void MetricsReporter::AddNote(std::string note) {
+  absl::MutexLock lock(&mutex_);
+  if (status_.ok()) notes_.push_back(std::move(note));
+}
+
 absl::Status MetricsReporter::Flush() {
   absl::MutexLock lock(&mutex_);
   flush_ = true;
   const auto done = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    return (rows_.empty() && !sending_) || !status_.ok();
+    return (Empty() && !sending_) || !status_.ok();
   };
   mutex_.Await(absl::Condition(&done));
   flush_ = false;
@@ -48,13 +53,13 @@ absl::Status MetricsReporter::status() const {
 }
 
 bool MetricsReporter::Due() const {
-  return ending_ || (flush_ && !rows_.empty()) ||
+  return ending_ || (flush_ && !Empty()) ||
          static_cast<int>(rows_.size()) >= options_.max_rows;
 }
 
 bool MetricsReporter::AwaitDue() {
   const auto started = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    return ending_ || !rows_.empty();
+    return ending_ || !Empty();
   };
   mutex_.Await(absl::Condition(&started));
   const auto due = [this]()
@@ -73,6 +78,8 @@ void MetricsReporter::Run() {
       *request.add_rows() = std::move(rows_.front());
       rows_.pop_front();
     }
+    for (std::string& note : notes_) request.add_notes(std::move(note));
+    notes_.clear();
     sending_ = true;
     mutex_.Unlock();
     const absl::Status sent = Retry(connection_.stop(), "ReportMetrics", [&] {
@@ -83,6 +90,7 @@ void MetricsReporter::Run() {
     if (!sent.ok()) {
       status_ = sent;
       rows_.clear();
+      notes_.clear();
       return;
     }
   }

@@ -5,6 +5,7 @@
 #include <deque>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
@@ -39,7 +40,10 @@ class MetricsReporter {
 
   void Add(v1::MetricRow row);
 
-  // Waits until every row added so far is stored, or until an error.
+  // A sentence for the job's events, sent as rows are.
+  void AddNote(std::string note);
+
+  // Waits until every row and note added so far is stored, or until an error.
   absl::Status Flush();
 
   // The error that ended reporting, such as LEASE_LOST; OK while it works.
@@ -47,6 +51,9 @@ class MetricsReporter {
 
  private:
   void Run();
+  bool Empty() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return rows_.empty() && notes_.empty();
+  }
   bool Due() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Waits until rows are due; false when it is time to end.
   bool AwaitDue() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -56,6 +63,7 @@ class MetricsReporter {
   const Options options_;
   mutable absl::Mutex mutex_;
   std::deque<v1::MetricRow> rows_ ABSL_GUARDED_BY(mutex_);
+  std::vector<std::string> notes_ ABSL_GUARDED_BY(mutex_);
   int64_t total_steps_ ABSL_GUARDED_BY(mutex_) = 0;
   bool sending_ ABSL_GUARDED_BY(mutex_) = false;
   bool flush_ ABSL_GUARDED_BY(mutex_) = false;

@@ -1,4 +1,4 @@
-#include "worker/evaluate/figures.h"
+#include "worker/evaluate/outcomes.h"
 
 #include <ATen/Functions.h>
 
@@ -10,6 +10,7 @@
 namespace attune::evaluate {
 namespace {
 
+using testing::Each;
 using testing::ElementsAre;
 using testing::IsEmpty;
 
@@ -24,6 +25,11 @@ at::Tensor Rows(const std::vector<std::vector<float>>& rows) {
 
 at::Tensor UnitVectors(int64_t count) { return at::eye(count); }
 
+std::vector<Outcomes> OfImages(std::vector<Outcomes> outcomes) {
+  std::erase_if(outcomes, [](const Outcomes& each) { return !each.of_images; });
+  return outcomes;
+}
+
 TEST(ZeroShot, CountsCleanAndAttackedRowsApart) {
   const at::Tensor images = Rows({{.9f, .1f, 0, 0, 0, 0},
                                   {.5f, .6f, .4f, .3f, .2f, .1f},
@@ -31,69 +37,83 @@ TEST(ZeroShot, CountsCleanAndAttackedRowsApart) {
                                   {.9f, .8f, 0, 0, 0, 0},
                                   {.8f, .9f, 0, 0, 0, 0},
                                   {0, 0, .9f, 0, 0, 0}});
-  EXPECT_THAT(ZeroShotFigures(images, UnitVectors(6), {0, 0, 0, 0, 0, 0},
-                              {kNoAttack, kNoAttack, kNoAttack, 1, 1, 1}),
-              ElementsAre(Figure{"clean_top1", 1. / 3, 3},
-                          Figure{"clean_top5", 2. / 3, 3},
-                          Figure{"attacked_top1", 1. / 3, 3},
-                          Figure{"attack_success", 1. / 3, 3}));
+  EXPECT_THAT(ZeroShotOutcomes(images, UnitVectors(6), {0, 0, 0, 0, 0, 0},
+                               {kNoAttack, kNoAttack, kNoAttack, 1, 1, 1}),
+              ElementsAre(Outcomes{"clean_top1", {0, 1, 2}, {1, 0, 0}},
+                          Outcomes{"clean_top5", {0, 1, 2}, {1, 1, 0}},
+                          Outcomes{"attacked_top1", {3, 4, 5}, {1, 0, 0}},
+                          Outcomes{"attack_success", {3, 4, 5}, {0, 1, 0}}));
 }
 
-TEST(ZeroShot, FigureWithoutRowsIsAbsent) {
+TEST(ZeroShot, WhatHasNoRowsIsAbsent) {
   EXPECT_THAT(
-      ZeroShotFigures(Rows({{1, 0}}), UnitVectors(2), {0}, {kNoAttack}),
-      ElementsAre(Figure{"clean_top1", 1, 1}, Figure{"clean_top5", 1, 1}));
-  EXPECT_THAT(ZeroShotFigures(Rows({{1, 0}}), UnitVectors(2), {0}, {1}),
-              ElementsAre(Figure{"attacked_top1", 1, 1},
-                          Figure{"attack_success", 0, 1}));
-  EXPECT_THAT(ZeroShotFigures(at::zeros({0, 2}), UnitVectors(2), {}, {}),
+      ZeroShotOutcomes(Rows({{1, 0}}), UnitVectors(2), {0}, {kNoAttack}),
+      ElementsAre(Outcomes{"clean_top1", {0}, {1}},
+                  Outcomes{"clean_top5", {0}, {1}}));
+  EXPECT_THAT(ZeroShotOutcomes(Rows({{1, 0}}), UnitVectors(2), {0}, {1}),
+              ElementsAre(Outcomes{"attacked_top1", {0}, {1}},
+                          Outcomes{"attack_success", {0}, {0}}));
+  EXPECT_THAT(ZeroShotOutcomes(at::zeros({0, 2}), UnitVectors(2), {}, {}),
               IsEmpty());
 }
 
 TEST(ZeroShot, SayingTheSameOfEverythingIsNoAnswer) {
   const at::Tensor images = Rows({{.5f, .5f}, {.5f, .5f}});
-  EXPECT_EQ(ZeroShotFigures(images, UnitVectors(2), {0, 1},
-                            {kNoAttack, kNoAttack})[0],
-            (Figure{"clean_top1", .5, 2}));
+  EXPECT_EQ(ZeroShotOutcomes(images, UnitVectors(2), {0, 1},
+                             {kNoAttack, kNoAttack})[0],
+            (Outcomes{"clean_top1", {0, 1}, {1, 0}}));
 }
 
 TEST(ZeroShot, NotANumberIsNeverRight) {
   const at::Tensor images = Rows({{NAN, NAN}, {NAN, NAN}});
-  for (const Figure& figure :
-       ZeroShotFigures(images, UnitVectors(2), {0, 1}, {kNoAttack, 0})) {
-    if (figure.name == "clean_top5") continue;
-    EXPECT_EQ(figure.value, 0) << figure.name;
+  for (const Outcomes& each :
+       ZeroShotOutcomes(images, UnitVectors(2), {0, 1}, {kNoAttack, 0})) {
+    if (each.name == "clean_top5") continue;
+    EXPECT_THAT(each.counts, Each(0)) << each.name;
   }
-  EXPECT_EQ(PairFigures(images, UnitVectors(2), {0, 1}, {1, 0})[0].value, 0);
+  EXPECT_THAT(PairOutcomes(images, UnitVectors(2), {0, 1}, {1, 0}).counts,
+              Each(0));
+  EXPECT_THAT(AssignedCandidates(images, UnitVectors(2)), Each(kNoCandidate));
 }
 
 TEST(ZeroShot, ManyRowsAreScoredInBlocks) {
   const at::Tensor labels = at::arange(3000) % 7;
   const at::Tensor images = at::one_hot(labels, 7).to(at::kFloat);
   const int64_t* first = labels.const_data_ptr<int64_t>();
-  EXPECT_THAT(ZeroShotFigures(images, UnitVectors(7), {first, first + 3000},
-                              std::vector<int64_t>(3000, kNoAttack)),
-              ElementsAre(Figure{"clean_top1", 1, 3000},
-                          Figure{"clean_top5", 1, 3000}));
+  const std::vector<int64_t> expected(first, first + 3000);
+  for (const Outcomes& each :
+       ZeroShotOutcomes(images, UnitVectors(7), expected,
+                        std::vector<int64_t>(3000, kNoAttack))) {
+    EXPECT_EQ(each.rows.size(), 3000);
+    EXPECT_THAT(each.counts, Each(1));
+  }
+  EXPECT_EQ(AssignedCandidates(images, UnitVectors(7)), expected);
 }
 
 TEST(Pairs, PreferredMustBeStrictlyAbove) {
   const at::Tensor images = Rows({{.9f, .1f, 0}, {.2f, .3f, 0}, {.4f, .4f, 0}});
-  EXPECT_THAT(PairFigures(images, UnitVectors(3), {0, 0, 0}, {1, 1, 1}),
-              ElementsAre(Figure{"pair_accuracy", 1. / 3, 3}));
+  EXPECT_EQ(PairOutcomes(images, UnitVectors(3), {0, 0, 0}, {1, 1, 1}),
+            (Outcomes{"pair_accuracy", {0, 1, 2}, {1, 0, 0}}));
+}
+
+TEST(Assigned, IsTheBestCandidateTheFirstOfEqualOnes) {
+  const at::Tensor images =
+      Rows({{.1f, .9f, 0}, {.4f, .4f, .1f}, {0, NAN, -1}});
+  EXPECT_THAT(AssignedCandidates(images, UnitVectors(3)), ElementsAre(1, 0, 0));
 }
 
 TEST(Retrieval, RanksTextsForImagesAndImagesForTexts) {
   // Images 0 and 1 have caption 0, image 2 has caption 1, text 2 distracts.
   const at::Tensor images =
       Rows({{.9f, .1f, .2f}, {.1f, .2f, .3f}, {.95f, .5f, .6f}});
-  EXPECT_THAT(RetrievalFigures(images, UnitVectors(3), {0, 0, 1}),
-              ElementsAre(Figure{"recall_at_1_image", 1. / 3, 3},
-                          Figure{"recall_at_5_image", 1, 3},
-                          Figure{"recall_at_10_image", 1, 3},
-                          Figure{"recall_at_1_text", 1. / 2, 2},
-                          Figure{"recall_at_5_text", 1, 2},
-                          Figure{"recall_at_10_text", 1, 2}));
+  EXPECT_THAT(
+      RetrievalOutcomes(images, UnitVectors(3), {0, 0, 1}),
+      ElementsAre(Outcomes{"recall_at_1_image", {0, 1, 2}, {1, 0, 0}},
+                  Outcomes{"recall_at_5_image", {0, 1, 2}, {1, 1, 1}},
+                  Outcomes{"recall_at_10_image", {0, 1, 2}, {1, 1, 1}},
+                  Outcomes{"recall_at_1_text", {0, 1}, {0, 1}, false},
+                  Outcomes{"recall_at_5_text", {0, 1}, {1, 1}, false},
+                  Outcomes{"recall_at_10_text", {0, 1}, {1, 1}, false}));
 }
 
 TEST(Retrieval, RecallEqualsAFullSortOnRandomEmbeddings) {
@@ -106,14 +126,16 @@ TEST(Retrieval, RecallEqualsAFullSortOnRandomEmbeddings) {
   const at::Tensor order =
       at::argsort(at::matmul(images, texts.t()), 1, /*descending=*/true);
   const at::Tensor hits = order == at::arange(count).unsqueeze(1);
-  for (const Figure& figure : RetrievalFigures(images, texts, captions)) {
-    if (figure.name.find("_image") == std::string::npos) continue;
-    const int64_t k = figure.name == "recall_at_1_image"   ? 1
-                      : figure.name == "recall_at_5_image" ? 5
-                                                           : 10;
-    EXPECT_NEAR(figure.value, hits.narrow(1, 0, k).sum().item<double>() / count,
-                1e-12)
-        << figure.name;
+  for (const Outcomes& each :
+       OfImages(RetrievalOutcomes(images, texts, captions))) {
+    const int64_t k = each.name == "recall_at_1_image"   ? 1
+                      : each.name == "recall_at_5_image" ? 5
+                                                         : 10;
+    const at::Tensor expected = hits.narrow(1, 0, k).any(1);
+    for (int64_t i = 0; i < count; ++i) {
+      EXPECT_EQ(each.counts[i] != 0, expected[i].item<bool>())
+          << each.name << " " << i;
+    }
   }
 }
 

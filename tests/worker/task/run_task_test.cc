@@ -201,15 +201,117 @@ TEST_F(RunTaskTest, CheckpointOfAnotherConfigStartsAfresh) {
   EXPECT_EQ(rows, 8);
 }
 
-TEST_F(RunTaskTest, EvaluationOfTheFirstOutputAndTheBaseIsAdded) {
+TEST_F(RunTaskTest, EveryOutputIsEvaluatedBesideTheBase) {
   v1::Task task = TrainTask(2);
   *task.mutable_train()->mutable_eval_dataset() = MakeDataset("eval");
   ASSERT_EQ(Run(task), supervise::kChildDone);
-  const v1::EvaluateResult evaluation =
-      server_.seen().completions.at(0).train().evaluation();
-  ASSERT_GT(evaluation.figures_size(), 0);
-  ASSERT_EQ(evaluation.figures_size(), evaluation.against_figures_size());
-  EXPECT_EQ(evaluation.figures(0).name(), "clean_top1");
+  const v1::TrainResult result = server_.seen().completions.at(0).train();
+  ASSERT_EQ(result.evaluations_size(), 2);
+  for (int i = 0; i < 2; ++i) {
+    // As an evaluation job of the same tensors finds it.
+    v1::Task evaluation;
+    v1::EvaluateTask* evaluate = evaluation.mutable_evaluate();
+    *evaluate->mutable_dataset() = task.train().eval_dataset();
+    *evaluate->mutable_model() = task.train().base();
+    *evaluate->mutable_model()->mutable_manifest() =
+        result.outputs(i).manifest();
+    *evaluate->mutable_against() = task.train().base();
+    ASSERT_EQ(Run(evaluation), supervise::kChildDone);
+    const v1::EvaluateResult expected =
+        server_.seen().completions.at(1 + i).evaluate();
+    EXPECT_EQ(expected.figures(0).name(), "clean_top1");
+    EXPECT_EQ(result.evaluations(i).SerializeAsString(),
+              expected.SerializeAsString());
+  }
+}
+
+// A guard that is easily pleased: any fall is allowed.
+v1::Guard* AddGuard(v1::Task& task, const v1::Dataset& eval_dataset) {
+  *task.mutable_train()->mutable_eval_dataset() = eval_dataset;
+  v1::Guard* guard = task.mutable_train()->mutable_spec()->mutable_guard();
+  (*guard->mutable_max_drop())["pair_accuracy"] = 1;
+  guard->set_best_by("pair_accuracy");
+  guard->set_eval_every(1);
+  return guard;
+}
+
+std::vector<std::string> NotesOf(const test::FakeServer::Seen& seen) {
+  std::vector<std::string> notes;
+  for (const auto& report : seen.reports) {
+    notes.insert(notes.end(), report.notes().begin(), report.notes().end());
+  }
+  return notes;
+}
+
+TEST_F(RunTaskTest, AGuardKeepsTheFirstOutputAsItWasAtItsBestStep) {
+  v1::Task task = TrainTask(6);
+  AddGuard(task, MakeDataset("eval"));
+  ASSERT_EQ(Run(task), supervise::kChildDone);
+  const auto seen = server_.seen();
+  EXPECT_THAT(NotesOf(seen), SizeIs(6));
+  const v1::TrainResult guarded = seen.completions.at(0).train();
+  EXPECT_EQ(guarded.steps_done(), 6);
+  EXPECT_THAT(guarded.note(), HasSubstr("Kept step "));
+  const std::string note = guarded.note();
+  const int best = std::stoi(note.substr(note.find("step ") + 5));
+  ASSERT_THAT(guarded.evaluations(), SizeIs(2));
+  EXPECT_EQ(guarded.evaluations(0).against_figures_size(),
+            guarded.evaluations(0).figures_size());
+  // A checkpoint of the best step has the average as it was then.
+  v1::Task plain = TrainTask(6);
+  plain.mutable_train()->mutable_spec()->set_checkpoint_every(1);
+  ASSERT_EQ(Run(plain), supervise::kChildDone);
+  std::string average;
+  const auto after = server_.seen();
+  for (size_t i = seen.checkpoints.size(); i < after.checkpoints.size(); ++i) {
+    const v1::CheckpointContent& checkpoint = after.checkpoints[i].checkpoint();
+    if (checkpoint.step() != best) continue;
+    average = DigestOf(checkpoint.manifest(), "average/visual.proj");
+  }
+  if (best == 6) {
+    average = DigestOf(after.completions.at(1).train().outputs(0).manifest(),
+                       "visual.proj");
+  }
+  EXPECT_EQ(DigestOf(guarded.outputs(0).manifest(), "visual.proj"), average);
+  // The last iterate is the last one.
+  EXPECT_EQ(guarded.outputs(1).SerializeAsString(),
+            after.completions.at(1).train().outputs(1).SerializeAsString());
+}
+
+TEST_F(RunTaskTest, AGuardEndsARunThatGetsNoBetter) {
+  v1::Task task = TrainTask(50);
+  v1::Guard* guard = AddGuard(task, MakeDataset("eval"));
+  // Never held: more than there is to lose.
+  (*guard->mutable_max_drop())["recall_at_1_text"] = 1;
+  guard->set_eval_every(2);
+  guard->set_patience(3);
+  ASSERT_EQ(Run(task), supervise::kChildDone);
+  const v1::TrainResult result = server_.seen().completions.at(0).train();
+  EXPECT_EQ(result.steps_done(), 6);
+  EXPECT_EQ(result.note(),
+            "Ended early after step 6 of 50. No step held the bounds");
+  const std::vector<std::string> notes = NotesOf(server_.seen());
+  ASSERT_THAT(notes, SizeIs(3));
+  EXPECT_THAT(notes[2], HasSubstr("ending here after 3 evaluations"));
+}
+
+TEST_F(RunTaskTest, AGuardedRunThatIsResumedEndsWithTheSameBits) {
+  v1::Task task = TrainTask(8);
+  AddGuard(task, MakeDataset("eval"))->set_patience(4);
+  ASSERT_EQ(Run(task), supervise::kChildDone);
+  const auto whole = server_.seen();
+  ASSERT_GE(whole.checkpoints.size(), 1u);
+  for (const auto& commit : whole.checkpoints) {
+    *task.mutable_train()->mutable_checkpoint() = commit.checkpoint();
+    attempt_ = 2;
+    ASSERT_EQ(Run(task), supervise::kChildDone);
+    EXPECT_EQ(server_.seen().completions.back().train().SerializeAsString(),
+              whole.completions[0].train().SerializeAsString())
+        << commit.checkpoint().step();
+  }
+  // The last of them went on from what it had seen, not from the start.
+  const std::vector<std::string> all = NotesOf(server_.seen());
+  EXPECT_LT(all.size(), NotesOf(whole).size() * (1 + whole.checkpoints.size()));
 }
 
 TEST_F(RunTaskTest, HandBackStoresACheckpointFirst) {
@@ -320,6 +422,67 @@ TEST_F(RunTaskTest, EvaluationComparesTwoVersions) {
   }
   EXPECT_THAT(names, ElementsAre("clean_top1", "clean_top5", "pair_accuracy"));
   EXPECT_EQ(result.against_figures_size(), result.figures_size());
+  for (int i = 0; i < result.figures_size(); ++i) {
+    const v1::Figure& model = result.figures(i);
+    const v1::Figure& against = result.against_figures(i);
+    const v1::FigureComparison& comparison = result.comparisons(i);
+    EXPECT_EQ(comparison.difference().name(), model.name());
+    EXPECT_DOUBLE_EQ(comparison.difference().value(),
+                     model.value() - against.value());
+    EXPECT_TRUE(model.has_low() && against.has_high());
+    EXPECT_TRUE(comparison.has_p_value());
+  }
+  // Labelled "a dog", pairs of either class.
+  std::vector<std::string> classes;
+  for (const v1::Figure& figure : result.part_figures()) {
+    classes.push_back(figure.name() + " " + figure.class_label());
+  }
+  EXPECT_THAT(classes,
+              ElementsAre("clean_top1 a dog", "clean_top5 a dog",
+                          "pair_accuracy a cat", "pair_accuracy a dog"));
+}
+
+TEST_F(RunTaskTest, GroupsHaveTablesAndTheSkewOfAllTheirPictures) {
+  std::vector<v1::Example> examples;
+  for (int i = 0; i < 6; ++i) {
+    v1::Example example;
+    example.set_id(100 + i);
+    example.set_image_digest(server_.AddBlob(test::Picture(i)));
+    if (i < 4) {
+      example.mutable_labelled()->set_label(i % 2 == 0 ? "a dog" : "a cat");
+    } else {
+      example.mutable_clean();
+    }
+    (*example.mutable_attributes())["gender"] = i < 3 ? "man" : "woman";
+    (*example.mutable_attributes())["file"] = std::to_string(i);
+    examples.push_back(example);
+  }
+  server_.AddExamples("people", examples);
+  v1::Task task;
+  v1::EvaluateTask* evaluate = task.mutable_evaluate();
+  evaluate->mutable_dataset()->set_name("people");
+  evaluate->mutable_dataset()->add_candidates("a cat");
+  evaluate->mutable_dataset()->add_candidates("a dog");
+  *evaluate->mutable_model() = test::StoreVersion(
+      server_, "m:1", config_, model::RandomTensors(config_, 1));
+  ASSERT_EQ(Run(task), supervise::kChildDone);
+  const v1::EvaluateResult result = server_.seen().completions.at(0).evaluate();
+  double shares = 0;
+  int gaps = 0;
+  for (const v1::Figure& figure : result.part_figures()) {
+    EXPECT_NE(figure.attribute(), "file");  // groups of one
+    if (figure.name() == "skew_share") {
+      EXPECT_EQ(figure.count(), 3);  // clean pictures too
+      shares += figure.value();
+    }
+    if (figure.name() == "clean_top1" && figure.attribute() == "gender") {
+      EXPECT_EQ(figure.count(), figure.group() == "man" ? 3 : 1);
+    }
+    gaps += figure.name() == "skew_gap";
+  }
+  EXPECT_NEAR(shares, 2, 1e-12);
+  EXPECT_EQ(gaps, 1);
+  EXPECT_EQ(result.comparisons_size(), 0);
 }
 
 TEST_F(RunTaskTest, LabelThatIsNoCandidateIsPermanent) {
