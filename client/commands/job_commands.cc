@@ -1,3 +1,4 @@
+#include <map>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -60,6 +61,23 @@ absl::Status List(CommandContext& context) {
 
 using Fields = std::vector<std::pair<std::string, std::string>>;
 
+std::string DescribeGuard(const v1::TrainSpec& spec) {
+  if (!spec.has_guard()) return "";
+  const v1::Guard& guard = spec.guard();
+  // In order of the names.
+  const std::map<std::string, double> bounds(guard.max_drop().begin(),
+                                             guard.max_drop().end());
+  std::string text = absl::StrCat(
+      absl::StrJoin(bounds, ", ", absl::PairFormatter(" -")), ", every ",
+      guard.has_eval_every() ? absl::StrCat(guard.eval_every(), " steps")
+                             : "epoch",
+      ", best by ", guard.best_by());
+  if (guard.patience() > 0) {
+    absl::StrAppend(&text, ", patience ", guard.patience());
+  }
+  return text;
+}
+
 void AddSpec(const v1::TrainSpec& spec, Fields* fields) {
   const v1::Optimizer& optimizer = spec.optimizer();
   const bool adamw = optimizer.kind() == v1::Optimizer::KIND_ADAMW;
@@ -81,7 +99,8 @@ void AddSpec(const v1::TrainSpec& spec, Fields* fields) {
        {"Batch size", absl::StrCat(spec.batch_size())},
        {"Seed", absl::StrCat(spec.seed())},
        {"Average", spec.average() ? "yes" : "no"},
-       {"Eval dataset", spec.eval_dataset()}});
+       {"Eval dataset", spec.eval_dataset()},
+       {"Guard", DescribeGuard(spec)}});
 }
 
 absl::Status Show(CommandContext& context, const std::string& id) {

@@ -3,9 +3,11 @@
 #include <vector>
 
 #include "absl/algorithm/container.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
+#include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
 #include "client/commands/context.h"
 #include "common/grpc/objective_codec.h"
@@ -118,6 +120,37 @@ void AddObjectiveOptions(CLI::App& command, JobOptions& options) {
   }
 }
 
+absl::Status FillGuard(const JobOptions& options, v1::TrainSpec* spec) {
+  if (options.max_drop.empty()) {
+    const char* lonely = options.eval_every         ? "--eval-every"
+                         : options.patience         ? "--patience"
+                         : !options.best_by.empty() ? "--best-by"
+                                                    : nullptr;
+    if (lonely == nullptr) return absl::OkStatus();
+    return UsageError(absl::StrCat(
+        lonely, " needs --max-drop, such as --max-drop clean_top1=0.01"));
+  }
+  v1::Guard& guard = *spec->mutable_guard();
+  for (const std::string& text : options.max_drop) {
+    const std::pair<std::string, std::string> parts =
+        absl::StrSplit(text, absl::MaxSplits('=', 1));
+    double drop = 0;
+    if (parts.first.empty() || !absl::SimpleAtod(parts.second, &drop)) {
+      return UsageError(absl::StrCat("--max-drop ", text,
+                                     ": must be FIGURE=DROP, such as "
+                                     "clean_top1=0.01"));
+    }
+    if (!guard.mutable_max_drop()->insert({parts.first, drop}).second) {
+      return UsageError(
+          absl::StrCat("--max-drop names ", parts.first, " twice"));
+    }
+  }
+  if (options.eval_every) guard.set_eval_every(*options.eval_every);
+  guard.set_patience(options.patience.value_or(0));
+  guard.set_best_by(options.best_by);
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 void AddJobOptions(CLI::App& command, JobOptions& options) {
@@ -191,6 +224,20 @@ void AddJobOptions(CLI::App& command, JobOptions& options) {
                      "Steps between checkpoints [an epoch]");
   command.add_option("--eval-dataset", options.eval_dataset,
                      "A sealed dataset to evaluate on at the end");
+  command
+      .add_option("--max-drop", options.max_drop,
+                  "FIGURE=DROP: how far a figure on --eval-dataset may fall "
+                  "below the base's; may be repeated. The best step that holds "
+                  "all bounds is kept")
+      ->allow_extra_args(false);
+  command.add_option("--eval-every", options.eval_every,
+                     "With --max-drop: steps between evaluations [an epoch]");
+  command.add_option("--patience", options.patience,
+                     "With --max-drop: evaluations without a better one after "
+                     "which the job ends early; 0: never [0]");
+  command.add_option("--best-by", options.best_by,
+                     "With --max-drop: the figure to be good at [attacked_top1 "
+                     "if the dataset has it, else pair_accuracy ...]");
   command.add_flag("--truncate", options.truncate,
                    "Cut texts that are longer than the model's context");
 }
@@ -241,6 +288,9 @@ absl::StatusOr<v1::TrainSpec> ToTrainSpec(const JobOptions& options) {
     spec.set_checkpoint_every(*options.checkpoint_every);
   }
   spec.set_eval_dataset(options.eval_dataset);
+  if (absl::Status status = FillGuard(options, &spec); !status.ok()) {
+    return status;
+  }
   spec.set_truncate(options.truncate);
   return spec;
 }

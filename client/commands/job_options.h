@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "attune/v1/job_service.pb.h"
@@ -38,6 +39,11 @@ struct JobOptions {
   std::optional<bool> average;
   std::optional<int64_t> checkpoint_every;
   std::string eval_dataset;
+  // FIGURE=DROP each.
+  std::vector<std::string> max_drop;
+  std::optional<int64_t> eval_every;
+  std::optional<int> patience;
+  std::string best_by;
   bool truncate = false;
 };
 

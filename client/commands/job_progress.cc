@@ -125,6 +125,9 @@ ExitCode ReportEnd(CommandContext& context, const v1::Job& job) {
     if (!context.json() && !job.output_versions().empty()) {
       context.out() << job.id() << " made "
                     << absl::StrJoin(job.output_versions(), ", ") << '\n';
+      if (!job.status_message().empty()) {
+        context.out() << job.status_message() << '\n';
+      }
     }
     return kExitDone;
   }

@@ -115,12 +115,15 @@ absl::Status Show(CommandContext& context, const std::string& name) {
     context.out() << name << ": " << Shape(all.versions(0).config()) << "\n\n";
   }
   Table table({"VERSION", "SOURCE", "BASE", "DATASET", "JOB", "SIZE", "OWN",
-               "ALIASES", "CREATED"});
+               "BOUNDS", "ALIASES", "CREATED"});
   for (const v1::Version& version : all.versions()) {
     table.AddRow({Selector(version), SourceName(version), version.base(),
                   version.dataset(), version.job_id(),
                   FormatBytes(version.size_bytes()),
                   FormatBytes(version.own_size_bytes()),
+                  !version.guarded()                ? ""
+                  : version.broken_bounds().empty() ? "held"
+                                                    : "broken",
                   absl::StrJoin(version.aliases(), " "),
                   FormatTime(version.create_time())});
   }
@@ -129,11 +132,12 @@ absl::Status Show(CommandContext& context, const std::string& name) {
 }
 
 absl::Status Alias(CommandContext& context, const std::string& name,
-                   const std::string& alias, int version) {
+                   const std::string& alias, int version, bool force) {
   v1::SetAliasRequest request;
   request.set_model(name);
   request.set_alias(alias);
   request.set_version(version);
+  request.set_force(force);
   ATTUNE_ASSIGN_OR_RETURN(const v1::Model model,
                           context.client().SetAlias(request));
   if (context.json()) {
@@ -234,6 +238,7 @@ struct State {
   std::string alias;
   std::string format = "openai";
   int version = 0;
+  bool force = false;
 };
 
 void AddExport(CLI::App& model, const std::shared_ptr<State>& state,
@@ -275,56 +280,60 @@ void AddModelCommand(CLI::App& app, CommandContext& context) {
   CLI::App* model = app.add_subcommand("model", "Import, name and export");
   model->require_subcommand(1);
 
-  CLI::App* import = model->add_subcommand(
+  CLI::App* import_command = model->add_subcommand(
       "import", "Make a version from safetensors in OpenAI's layout");
-  import->add_option("name", state->name, "The model; made when missing")
+  import_command
+      ->add_option("name", state->name, "The model; made when missing")
       ->required();
-  import->add_option("file", state->path, "The safetensors file")->required();
-  import->footer(
+  import_command->add_option("file", state->path, "The safetensors file")
+      ->required();
+  import_command->footer(
       "Example:\n  attune model import base tiny.safetensors\n"
       "attune-convert turns other formats into safetensors.");
-  import->callback([state, &context] {
+  import_command->callback([state, &context] {
     context.SetAction([state, &context] {
       return Import(context, state->name, state->path);
-});
-}  // namespace attune::client
-);
-
-CLI::App* list = model->add_subcommand("list", "All models");
-list->footer("Example:\n  attune model list");
-list->callback([&context] {
-  context.SetAction([&context] { return List(context); });
-});
-
-CLI::App* show = model->add_subcommand("show", "The versions of a model");
-show->add_option("name", state->name, "The model")->required();
-show->footer("Example:\n  attune model show robust");
-show->callback([state, &context] {
-  context.SetAction([state, &context] { return Show(context, state->name); });
-});
-
-CLI::App* alias = model->add_subcommand("alias", "Name a version");
-alias->add_option("name", state->name, "The model")->required();
-alias->add_option("alias", state->alias, "The alias")->required();
-alias->add_option("version", state->version, "Its number; 0 removes the name")
-    ->required();
-alias->footer(
-    "Example:\n  attune model alias robust stable 1     (robust@stable)");
-alias->callback([state, &context] {
-  context.SetAction([state, &context] {
-    return Alias(context, state->name, state->alias, state->version);
+    });
   });
-});
 
-AddExport(*model, state, context);
+  CLI::App* list = model->add_subcommand("list", "All models");
+  list->footer("Example:\n  attune model list");
+  list->callback(
+      [&context] { context.SetAction([&context] { return List(context); }); });
 
-CLI::App* remove =
-    model->add_subcommand("delete", "Delete a model with its versions");
-remove->add_option("name", state->name, "The model")->required();
-remove->footer("Example:\n  attune model delete robust");
-remove->callback([state, &context] {
-  context.SetAction([state, &context] { return Delete(context, state->name); });
-});
+  CLI::App* show = model->add_subcommand("show", "The versions of a model");
+  show->add_option("name", state->name, "The model")->required();
+  show->footer("Example:\n  attune model show robust");
+  show->callback([state, &context] {
+    context.SetAction([state, &context] { return Show(context, state->name); });
+  });
+
+  CLI::App* alias = model->add_subcommand("alias", "Name a version");
+  alias->add_option("name", state->name, "The model")->required();
+  alias->add_option("alias", state->alias, "The alias")->required();
+  alias->add_option("version", state->version, "Its number; 0 removes the name")
+      ->required();
+  alias->add_flag("--force", state->force,
+                  "Also a version that breaks a bound of its job's guard");
+  alias->footer(
+      "Example:\n  attune model alias robust stable 1     (robust@stable)");
+  alias->callback([state, &context] {
+    context.SetAction([state, &context] {
+      return Alias(context, state->name, state->alias, state->version,
+                   state->force);
+    });
+  });
+
+  AddExport(*model, state, context);
+
+  CLI::App* remove =
+      model->add_subcommand("delete", "Delete a model with its versions");
+  remove->add_option("name", state->name, "The model")->required();
+  remove->footer("Example:\n  attune model delete robust");
+  remove->callback([state, &context] {
+    context.SetAction(
+        [state, &context] { return Delete(context, state->name); });
+  });
 }
 
 }  // namespace attune::client

@@ -1,10 +1,13 @@
 #include "server/core/evaluation_checks.h"
 
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "common/bounds.h"
 #include "common/error.h"
 #include "common/status_macros.h"
 #include "server/core/dataset_checks.h"
@@ -19,6 +22,33 @@ constexpr int64_t kMinGroupSize = 2;
 constexpr size_t kMaxGroups = 50;
 
 using GroupSizes = std::map<std::string, int64_t>;
+
+// The figures, of those that a guard may name, that the dataset has rows for.
+absl::StatusOr<std::set<std::string>> FiguresWithRows(
+    storage::StateTransaction& transaction, const Dataset& dataset) {
+  std::set<std::string> figures;
+  ATTUNE_RETURN_IF_ERROR(ForEachExample(
+      transaction, dataset, [&](const Example& example) -> absl::Status {
+        if (example.kind == storage::ExampleKind::kPair) {
+          figures.insert("pair_accuracy");
+        } else if (example.kind == storage::ExampleKind::kLabelled) {
+          if (example.other_text.empty()) {
+            figures.insert({"clean_top1", "clean_top5"});
+          } else {
+            figures.insert("attacked_top1");
+          }
+        }
+        return absl::OkStatus();
+      }));
+  if (dataset.counts.caption > 0) {
+    for (const char* query : {"image", "text"}) {
+      for (const int limit : {1, 5, 10}) {
+        figures.insert(absl::StrCat("recall_at_", limit, "_", query));
+      }
+    }
+  }
+  return figures;
+}
 
 absl::Status CheckSizes(const Dataset& dataset, const std::string& attribute,
                         const GroupSizes& sizes) {
@@ -86,6 +116,36 @@ absl::Status CheckGroups(storage::StateTransaction& transaction,
                        "' has the attribute '", spec.group_by[i], "'"));
     }
     ATTUNE_RETURN_IF_ERROR(CheckSizes(dataset, spec.group_by[i], sizes[i]));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ResolveGuard(storage::StateTransaction& transaction,
+                          const Dataset& dataset,
+                          storage::GuardOptions& guard) {
+  ATTUNE_ASSIGN_OR_RETURN(const std::set<std::string> figures,
+                          FiguresWithRows(transaction, dataset));
+  const auto check = [&](const std::string& figure,
+                         absl::string_view field) -> absl::Status {
+    if (figures.count(figure) > 0) return absl::OkStatus();
+    const std::string problem = absl::StrCat(
+        "dataset '", dataset.name, "' has no examples for ", figure,
+        ": it has those for ", absl::StrJoin(figures, ", "));
+    return WithErrorFields(Error(absl::StatusCode::kFailedPrecondition,
+                                 "FIGURE_WITHOUT_ROWS", problem),
+                           {{std::string(field), problem}});
+  };
+  for (const auto& [figure, drop] : guard.max_drop) {
+    ATTUNE_RETURN_IF_ERROR(
+        check(figure, absl::StrCat("train.guard.max_drop[", figure, "]")));
+  }
+  if (!guard.best_by.empty()) {
+    return check(guard.best_by, "train.guard.best_by");
+  }
+  for (const std::string& figure : BoundableFigures()) {
+    if (figures.count(figure) == 0) continue;
+    guard.best_by = figure;
+    break;
   }
   return absl::OkStatus();
 }

@@ -20,6 +20,13 @@ absl::Status CheckGroups(storage::StateTransaction& transaction,
                          const storage::Dataset& dataset,
                          const storage::EvaluateSpec& spec);
 
+// That the dataset has rows for every figure that the guard names:
+// FAILED_PRECONDITION, reason FIGURE_WITHOUT_ROWS, naming its field. Fills in
+// best_by. Reads every row.
+absl::Status ResolveGuard(storage::StateTransaction& transaction,
+                          const storage::Dataset& dataset,
+                          storage::GuardOptions& guard);
+
 }  // namespace attune::core
 
 #endif  // ATTUNE_SERVER_CORE_EVALUATION_CHECKS_H_

@@ -7,6 +7,7 @@
 #include "common/safetensors/clip_layout.h"
 #include "common/status_macros.h"
 #include "server/core/dataset_checks.h"
+#include "server/core/evaluation_checks.h"
 #include "server/core/job_digest.h"
 #include "server/core/job_inputs.h"
 #include "server/core/job_moves.h"
@@ -61,6 +62,10 @@ absl::StatusOr<Job> JobManager::CreateTrain(const TrainRequest& request,
     ATTUNE_ASSIGN_OR_RETURN(const Dataset eval_dataset,
                             GetSealedDataset(transaction, spec.eval_dataset));
     inputs.push_back(eval_dataset.digest);
+    if (spec.guard.has_value()) {
+      ATTUNE_RETURN_IF_ERROR(
+          ResolveGuard(transaction, eval_dataset, *spec.guard));
+    }
     return CheckEvaluationData(transaction, "train.eval_dataset", eval_dataset,
                                {.dataset = spec.eval_dataset,
                                 .model = spec.base,

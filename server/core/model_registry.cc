@@ -29,6 +29,17 @@ VersionView Describe(storage::Version version, const storage::Model& model) {
   return view;
 }
 
+absl::Status CheckBounds(const storage::Version& version) {
+  if (!version.broken_bounds.has_value() || version.broken_bounds->empty()) {
+    return absl::OkStatus();
+  }
+  return Error(absl::StatusCode::kFailedPrecondition, "BOUND_BROKEN",
+               absl::StrCat("version '", VersionName(version),
+                            "' breaks a bound of its job's guard: ",
+                            absl::StrJoin(*version.broken_bounds, "; "),
+                            ". Set force (--force) to name it all the same"));
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<ModelImport>> ModelRegistry::BeginImport(
@@ -210,6 +221,7 @@ absl::StatusOr<std::string> ModelRegistry::Export::Next(size_t limit) {
 absl::StatusOr<storage::Model> ModelRegistry::SetAlias(absl::string_view model,
                                                        absl::string_view alias,
                                                        int32_t number,
+                                                       bool force,
                                                        const RequestKey& key) {
   ATTUNE_RETURN_IF_ERROR(ValidateName("alias", alias));
   if (alias == kLatestAlias) {
@@ -223,6 +235,12 @@ absl::StatusOr<storage::Model> ModelRegistry::SetAlias(absl::string_view model,
       state_.Write([&](storage::StateTransaction& transaction) -> absl::Status {
         const auto set = [&]() -> absl::StatusOr<std::string> {
           ATTUNE_RETURN_IF_ERROR(transaction.models().Get(model).status());
+          if (number > 0 && !force) {
+            ATTUNE_ASSIGN_OR_RETURN(
+                const storage::Version version,
+                transaction.models().GetVersion(model, number));
+            ATTUNE_RETURN_IF_ERROR(CheckBounds(version));
+          }
           ATTUNE_RETURN_IF_ERROR(
               transaction.models().SetAlias(model, alias, number));
           return std::string(model);

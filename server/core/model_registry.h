@@ -88,10 +88,12 @@ class ModelRegistry {
       absl::string_view selector) const;
 
   // Names a version, or moves the name; number 0 removes it.
-  // INVALID_ARGUMENT for "latest" and bad names; the errors of ApplyOnce.
+  // INVALID_ARGUMENT for "latest" and bad names; FAILED_PRECONDITION, reason
+  // BOUND_BROKEN, for a version that breaks a bound, unless forced; the errors
+  // of ApplyOnce.
   absl::StatusOr<storage::Model> SetAlias(absl::string_view model,
                                           absl::string_view alias,
-                                          int32_t number,
+                                          int32_t number, bool force,
                                           const RequestKey& key);
 
   // With all its versions. FAILED_PRECONDITION, reason MODEL_IN_USE, while a

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "common/bounds.h"
 #include "common/digest.h"
 #include "common/error.h"
 #include "common/safetensors/clip_layout.h"
@@ -27,6 +28,7 @@ using storage::VersionSource;
 // A table by class has a few figures for each of a thousand classes.
 constexpr size_t kMaxFigures = 50'000;
 constexpr size_t kMaxInvalidExamples = 100;
+constexpr size_t kMaxNoteBytes = 1'000;
 
 absl::Status InvalidResult(absl::string_view problem) {
   return Error(absl::StatusCode::kInvalidArgument, "INVALID_RESULT", problem);
@@ -116,6 +118,13 @@ absl::Status CheckShape(const Job& job, const TrainResult& result) {
   if (result.evaluations.size() > result.outputs.size()) {
     return InvalidResult("there are more evaluations than outputs");
   }
+  if (spec->guard.has_value() &&
+      result.evaluations.size() < result.outputs.size()) {
+    return InvalidResult("a guarded job evaluates every output");
+  }
+  if (result.note.size() > kMaxNoteBytes) {
+    return InvalidResult("the note has more than 1,000 bytes");
+  }
   for (const EvaluateResult& evaluation : result.evaluations) {
     ATTUNE_RETURN_IF_ERROR(CheckFigures(evaluation));
   }
@@ -189,6 +198,14 @@ absl::Status ApplyValidation(StateTransaction& transaction, const Job& job,
   return transaction.datasets().Update(dataset);
 }
 
+FigureValues ValuesOf(const std::vector<storage::Figure>& figures) {
+  FigureValues values;
+  for (const storage::Figure& figure : figures) {
+    if (!figure.of_a_part()) values[figure.name] = figure.value;
+  }
+  return values;
+}
+
 // The versions of a training job, the first one the new "latest", and its
 // evaluations.
 absl::StatusOr<std::vector<std::string>> ApplyTraining(
@@ -214,6 +231,12 @@ absl::StatusOr<std::vector<std::string>> ApplyTraining(
     version.base = spec.base;
     version.dataset = spec.dataset;
     version.dataset_digest = dataset.digest;
+    if (spec.guard.has_value()) {
+      const EvaluateResult& evaluation = result.evaluations[names.size()];
+      version.broken_bounds = BrokenBounds(spec.guard->max_drop,
+                                           ValuesOf(evaluation.against_figures),
+                                           ValuesOf(evaluation.figures));
+    }
     ATTUNE_ASSIGN_OR_RETURN(
         const storage::Version added,
         AddVersion(transaction, std::move(version), output.manifest,
@@ -270,6 +293,7 @@ absl::StatusOr<std::vector<std::string>> TaskReports::Complete(
   if (completion.repeated) return completion.versions;
   Job job;
   std::string worker_id;
+  std::string note;
   std::vector<JobMove> moves;
   ATTUNE_RETURN_IF_ERROR(state_.Write([&](StateTransaction& transaction)
                                           -> absl::Status {
@@ -285,6 +309,8 @@ absl::StatusOr<std::vector<std::string>> TaskReports::Complete(
       ATTUNE_ASSIGN_OR_RETURN(job.output_versions,
                               ApplyTraining(transaction, job, *training, now));
       if (job.total_steps > 0) job.step = job.total_steps;
+      if (training->steps_done.has_value()) job.step = *training->steps_done;
+      note = training->note;
     } else if (const auto* evaluation = std::get_if<EvaluateResult>(&result)) {
       ATTUNE_RETURN_IF_ERROR(
           ApplyEvaluation(transaction, job, *evaluation, now));
@@ -293,12 +319,14 @@ absl::StatusOr<std::vector<std::string>> TaskReports::Complete(
                                              std::get<ValidateResult>(result),
                                              completion.dataset_digest, now));
     }
-    return MoveJob(transaction, job, JobState::kSucceeded,
-                   job.output_versions.empty()
-                       ? "Succeeded"
-                       : absl::StrCat("Succeeded, made ",
-                                      absl::StrJoin(job.output_versions, ", ")),
-                   "", now, moves);
+    std::string event = "Succeeded";
+    if (!job.output_versions.empty()) {
+      absl::StrAppend(&event, ", made ",
+                      absl::StrJoin(job.output_versions, ", "));
+    }
+    if (!note.empty()) absl::StrAppend(&event, ". ", note);
+    return MoveJob(transaction, job, JobState::kSucceeded, event, note, now,
+                   moves);
   }));
   Released(job, worker_id, moves);
   return job.output_versions;

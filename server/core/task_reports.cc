@@ -2,11 +2,14 @@
 
 #include <algorithm>
 #include <limits>
+#include <set>
+#include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "common/digest.h"
 #include "common/error.h"
+#include "common/names.h"
 #include "common/status_macros.h"
 #include "server/core/job_state.h"
 #include "server/core/manifest.h"
@@ -26,6 +29,31 @@ constexpr size_t kKeptCheckpoints = 2;
 // Steps before a checkpoint whose mean loss is taken for the checkpoint's.
 constexpr int64_t kLossSteps = 20;
 constexpr size_t kMaxWorkerStateBytes = size_t{1} << 20;
+constexpr size_t kMaxNotes = 100;
+
+// A report may be sent twice: what the attempt has said stands already.
+absl::Status AddNotes(StateTransaction& transaction, const Job& job,
+                      const std::vector<std::string>& notes, absl::Time now) {
+  if (notes.empty()) return absl::OkStatus();
+  std::set<std::string> said;
+  for (int64_t after = 0;;) {
+    ATTUNE_ASSIGN_OR_RETURN(
+        const std::vector<storage::JobEvent> events,
+        transaction.jobs().ListEvents(job.id, after, kMaxRows));
+    if (events.empty()) break;
+    for (const storage::JobEvent& event : events) {
+      if (event.attempt == job.attempt) said.insert(event.message);
+    }
+    after = events.back().number;
+  }
+  for (const std::string& note : notes) {
+    if (!said.insert(note).second) continue;
+    ATTUNE_RETURN_IF_ERROR(transaction.jobs().AddEvent(
+        job.id,
+        {.number = 0, .time = now, .attempt = job.attempt, .message = note}));
+  }
+  return absl::OkStatus();
+}
 
 // Infinite while no row is there.
 absl::StatusOr<double> LossBefore(storage::JobStore& jobs,
@@ -87,7 +115,8 @@ absl::Status TaskReports::Check(absl::string_view token) const {
 
 absl::Status TaskReports::AddMetrics(absl::string_view token,
                                      std::vector<MetricRow> rows,
-                                     int64_t total_steps) {
+                                     int64_t total_steps,
+                                     const std::vector<std::string>& notes) {
   if (rows.size() > kMaxRows) {
     return InvalidField("rows", "must be at most 1,000: send several reports");
   }
@@ -100,6 +129,13 @@ absl::Status TaskReports::AddMetrics(absl::string_view token,
                           "steps must be positive and ascend");
     }
   }
+  if (notes.size() > kMaxNotes) {
+    return InvalidField("notes", "must be at most 100");
+  }
+  for (size_t i = 0; i < notes.size(); ++i) {
+    ATTUNE_RETURN_IF_ERROR(
+        ValidateText(absl::StrCat("notes[", i, "]"), notes[i]));
+  }
   Job job;
   int64_t new_steps = 0;
   ATTUNE_RETURN_IF_ERROR(state_.Write([&](StateTransaction& transaction) {
@@ -111,6 +147,7 @@ absl::Status TaskReports::AddMetrics(absl::string_view token,
     ATTUNE_RETURN_IF_ERROR(transaction.jobs().PutMetrics(job.id, rows));
     if (!rows.empty()) job.step = std::max(job.step, rows.back().step);
     if (total_steps > 0) job.total_steps = total_steps;
+    ATTUNE_RETURN_IF_ERROR(AddNotes(transaction, job, notes, clock_.WallNow()));
     return transaction.jobs().Update(job);
   }));
   leases_.SetProgress(job.id, job.step, job.total_steps);

@@ -80,11 +80,13 @@ class TaskReports {
   // Whether the token may write now.
   absl::Status Check(absl::string_view token) const;
 
-  // Stores at most 1,000 rows and the progress; total_steps 0: unknown.
-  // INVALID_ARGUMENT naming the row.
+  // Stores at most 1,000 rows and the progress; total_steps 0: unknown. The
+  // notes become events, each once an attempt. INVALID_ARGUMENT naming the row
+  // or the note.
   absl::Status AddMetrics(absl::string_view token,
                           std::vector<storage::MetricRow> rows,
-                          int64_t total_steps);
+                          int64_t total_steps,
+                          const std::vector<std::string>& notes = {});
 
   // Removes checkpoints of the job that its worker could not use, by their
   // steps; those that are not there are passed over.

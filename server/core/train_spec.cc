@@ -5,7 +5,9 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
+#include "common/bounds.h"
 #include "common/error.h"
 #include "common/names.h"
 
@@ -161,6 +163,28 @@ void ResolveTrainedPart(const TrainRequest& request, TrainSpec& spec,
                 "leave it unset");
 }
 
+void CheckGuard(const storage::GuardOptions& guard, bool has_eval_dataset,
+                Checker& checker) {
+  checker.Check(has_eval_dataset, "train.guard",
+                "needs an eval_dataset to measure on");
+  checker.Check(!guard.max_drop.empty(), "train.guard.max_drop",
+                "must bound a figure");
+  const std::string known = absl::StrJoin(BoundableFigures(), ", ");
+  for (const auto& [figure, drop] : guard.max_drop) {
+    const std::string field =
+        absl::StrCat("train.guard.max_drop[", figure, "]");
+    checker.Check(IsBoundable(figure), field,
+                  absl::StrCat("must be one of ", known));
+    checker.Check(drop >= 0 && drop <= 1, field, "must be in [0, 1]");
+  }
+  checker.Check(guard.eval_every.value_or(1) >= 1, "train.guard.eval_every",
+                "must be 1 step or above");
+  checker.Check(guard.patience >= 0, "train.guard.patience",
+                "must be 0 (never) or above");
+  checker.Check(guard.best_by.empty() || IsBoundable(guard.best_by),
+                "train.guard.best_by", absl::StrCat("must be one of ", known));
+}
+
 void CheckTemplates(const std::vector<std::string>& templates,
                     Checker& checker) {
   checker.Check(templates.size() <= kMaxTemplates, "evaluate.templates",
@@ -255,8 +279,10 @@ absl::StatusOr<TrainSpec> ResolveTrainSpec(const TrainRequest& request) {
   spec.checkpoint_every = request.checkpoint_every;
   checker.Check(spec.checkpoint_every.value_or(1) >= 1,
                 "train.checkpoint_every", "must be 1 step or above");
-  checker.Check(!request.guard.has_value(), "train.guard",
-                "is not supported yet");
+  if (request.guard.has_value()) {
+    CheckGuard(*request.guard, !spec.eval_dataset.empty(), checker);
+    spec.guard = request.guard;
+  }
   if (absl::Status status = checker.Finish(); !status.ok()) return status;
   return spec;
 }

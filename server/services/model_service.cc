@@ -281,7 +281,7 @@ grpc::ServerUnaryReactor* ModelService::SetAlias(
         ATTUNE_ASSIGN_OR_RETURN(
             const storage::Model model,
             registry_.SetAlias(request.model(), request.alias(),
-                               request.version(),
+                               request.version(), request.force(),
                                MakeRequestKey(request, request.request_id())));
         *response = ToProto(model);
         return absl::OkStatus();

@@ -124,8 +124,9 @@ grpc::ServerUnaryReactor* WorkerService::ReportMetrics(
           ATTUNE_RETURN_IF_ERROR(
               reports_.DropCheckpoints(request.lease_token(), unusable));
         }
-        return reports_.AddMetrics(request.lease_token(), std::move(rows),
-                                   request.total_steps());
+        return reports_.AddMetrics(
+            request.lease_token(), std::move(rows), request.total_steps(),
+            {request.notes().begin(), request.notes().end()});
       });
 }
 

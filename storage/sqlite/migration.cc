@@ -128,11 +128,11 @@ absl::Status CheckVersion(Connection& connection, const Schema& schema) {
 }
 
 const Schema& StateSchema() {
-  static const Schema& schema = *new Schema{
-      0x4174534c,
-      {attune_state_0001(), attune_state_0002(), attune_state_0003(),
-       attune_state_0004()},
-      /*quick_check=*/""};
+  static const Schema& schema =
+      *new Schema{0x4174534c,
+                  {attune_state_0001(), attune_state_0002(),
+                   attune_state_0003(), attune_state_0004()},
+                  /*quick_check=*/""};
   return schema;
 }
 

@@ -44,6 +44,30 @@ TEST(JobOptions, ZeroIsDifferentFromUnset) {
              "dpo { kl_weight: 0 } seed: 0");
 }
 
+TEST(JobOptions, BoundsMakeAGuard) {
+  ExpectSpec({"--eval-dataset", "held-out", "--max-drop", "clean_top1=0.01",
+              "--max-drop", "pair_accuracy=0", "--eval-every", "20",
+              "--patience", "3", "--best-by", "attacked_top1"},
+             R"(dpo {} eval_dataset: "held-out" guard {
+                  max_drop { key: "clean_top1" value: 0.01 }
+                  max_drop { key: "pair_accuracy" value: 0 }
+                  eval_every: 20 patience: 3 best_by: "attacked_top1" })");
+}
+
+TEST(JobOptions, ABoundThatCannotBeReadIsAUsageError) {
+  for (const std::vector<std::string>& arguments :
+       {std::vector<std::string>{"--max-drop", "clean_top1"},
+        {"--max-drop", "=0.1"},
+        {"--max-drop", "clean_top1=little"},
+        {"--max-drop", "clean_top1=0.1", "--max-drop", "clean_top1=0.2"},
+        {"--eval-every", "5"},
+        {"--patience", "5"},
+        {"--best-by", "clean_top1"}}) {
+    const absl::Status status = Parse(arguments).status();
+    EXPECT_EQ(ErrorReason(status), "USAGE") << arguments.back();
+  }
+}
+
 TEST(JobOptions, EveryOptionReachesItsField) {
   ExpectSpec({"--objective",
               "dpo",

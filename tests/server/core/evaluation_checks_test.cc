@@ -85,9 +85,9 @@ TEST_F(EvaluationChecksTest, AnAttributeOfOneGroupOrOfTooManyIsNamed) {
 
 TEST_F(EvaluationChecksTest, AnAttributeThatNoExampleHasNamesTheField) {
   AddBase();
-  MakeSealed("set", {Of("a", "gender", "man"), Of("bb", "gender", "man"),
-                     Of("ccc", "gender", "woman"),
-                     Of("dddd", "gender", "woman")});
+  MakeSealed("set",
+             {Of("a", "gender", "man"), Of("bb", "gender", "man"),
+              Of("ccc", "gender", "woman"), Of("dddd", "gender", "woman")});
   const absl::Status status = Refused({"gender", "age"});
   EXPECT_THAT(status, HasError(kInvalid, "INVALID_FIELD"));
   EXPECT_EQ(ErrorFields(status)[0].field, "evaluate.group_by[1]");

@@ -203,28 +203,29 @@ TEST_F(ModelRegistryTest, RepeatedRequestGivesTheFirstVersion) {
 TEST_F(ModelRegistryTest, AliasesAreSetMovedAndRemoved) {
   ASSERT_THAT(Import("base", ClipFile(SmallClip())), IsOk());
   ASSERT_THAT(Import("base", ClipFile(SmallClip())), IsOk());
-  ASSERT_THAT(registry_->SetAlias("base", "stable", 1, {}), IsOk());
+  ASSERT_THAT(registry_->SetAlias("base", "stable", 1, false, {}), IsOk());
   EXPECT_EQ(registry_->GetVersion("base@stable")->version.number, 1);
-  ASSERT_THAT(registry_->SetAlias("base", "stable", 2, {}), IsOk());
+  ASSERT_THAT(registry_->SetAlias("base", "stable", 2, false, {}), IsOk());
   EXPECT_THAT(registry_->GetVersion("base:2")->aliases,
               UnorderedElementsAre("latest", "stable"));
-  ASSERT_THAT(registry_->SetAlias("base", "stable", 0, {}), IsOk());
+  ASSERT_THAT(registry_->SetAlias("base", "stable", 0, false, {}), IsOk());
   EXPECT_THAT(registry_->GetVersion("base@stable"),
               HasError(absl::StatusCode::kNotFound, "NOT_FOUND"));
 }
 
 TEST_F(ModelRegistryTest, BadAliasesAreRefused) {
   ASSERT_THAT(Import("base", ClipFile(SmallClip())), IsOk());
-  EXPECT_THAT(registry_->SetAlias("base", "latest", 1, {}),
+  EXPECT_THAT(registry_->SetAlias("base", "latest", 1, false, {}),
               HasError(kInvalid, "INVALID_FIELD"));
-  EXPECT_THAT(registry_->SetAlias("base", "a/b", 1, {}),
+  EXPECT_THAT(registry_->SetAlias("base", "a/b", 1, false, {}),
               HasError(kInvalid, "INVALID_NAME"));
-  EXPECT_THAT(registry_->SetAlias("base", "stable", -1, {}),
+  EXPECT_THAT(registry_->SetAlias("base", "stable", -1, false, {}),
               HasError(kInvalid, "INVALID_FIELD"));
-  EXPECT_EQ(registry_->SetAlias("base", "stable", 7, {}).status().code(),
+  EXPECT_EQ(registry_->SetAlias("base", "stable", 7, false, {}).status().code(),
             absl::StatusCode::kNotFound);
-  EXPECT_EQ(registry_->SetAlias("other", "stable", 1, {}).status().code(),
-            absl::StatusCode::kNotFound);
+  EXPECT_EQ(
+      registry_->SetAlias("other", "stable", 1, false, {}).status().code(),
+      absl::StatusCode::kNotFound);
 }
 
 TEST_F(ModelRegistryTest, ModelInUseIsNotDeleted) {

@@ -56,9 +56,9 @@ TEST_F(VersionResolverTest, NewVersionAliasAndDeletionAreSeenAtOnce) {
   EXPECT_EQ(resolver_.Cached("base"), nullptr);
   EXPECT_EQ((*resolver_.Resolve("version", "base"))->version.number, 2);
 
-  ASSERT_THAT(registry_.SetAlias("base", "stable", 1, {}), IsOk());
+  ASSERT_THAT(registry_.SetAlias("base", "stable", 1, false, {}), IsOk());
   EXPECT_EQ((*resolver_.Resolve("version", "base@stable"))->version.number, 1);
-  ASSERT_THAT(registry_.SetAlias("base", "stable", 2, {}), IsOk());
+  ASSERT_THAT(registry_.SetAlias("base", "stable", 2, false, {}), IsOk());
   EXPECT_EQ((*resolver_.Resolve("version", "base@stable"))->version.number, 2);
 
   ASSERT_THAT(registry_.Delete("base", {}), IsOk());

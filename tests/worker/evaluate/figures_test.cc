@@ -203,7 +203,7 @@ TEST(FiguresTest, AVersionComparedWithItselfDiffersNowhere) {
   for (const Comparison& comparison : report.comparisons) {
     EXPECT_EQ(comparison.difference.value, 0);
     EXPECT_EQ(*comparison.difference.interval, (statistics::Interval{0, 0}));
-    if (comparison.p_value.has_value()) EXPECT_EQ(*comparison.p_value, 1);
+    EXPECT_EQ(comparison.p_value.value_or(1), 1);
   }
 }
 
