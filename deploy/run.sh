@@ -81,6 +81,11 @@ pids+=($!)
 echo "server on $address, metrics on http://$metrics/metrics, one worker"
 
 say "4/4 the demo"
+# The report outlives the server's folder.
+case " ${demo[*]}" in
+  *" --report"*) ;;
+  *) demo+=(--report "$root/build/demo-report.html") ;;
+esac
 ATTUNE_SERVER=$address "$binaries/attune" demo "${demo[@]}"
 
 if [ "$keep" = 1 ]; then

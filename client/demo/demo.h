@@ -25,20 +25,32 @@ struct DemoOptions {
   int64_t pretrain_steps = 2'000;
   int64_t pairs = 3'072;
   int64_t align_epochs = 4;
-  // Pictures in each of the four test sets.
+  // Pictures in each of the six parts of the tests.
   int64_t test_pictures = 600;
+  // What the base is aligned with, of DemoObjectives().
+  std::vector<std::string> objectives;
 };
 
-// How one version does, shares in [0, 1].
+// "ce", "dpo", "ipo", "kto": cross-entropy as the baseline, and the paper's.
+const std::vector<std::string>& DemoObjectives();
+
+// How one version does, shares in [0, 1]. "Unseen" are classes and words that
+// the pairs never show; the unseen font has seen words.
 struct DemoRow {
-  std::string name;
+  std::string name;     // "base" or the objective
   std::string version;  // NAME:N
-  double clean_seen = 0;
-  double clean_held_out = 0;
-  double attacked_seen = 0;
-  double attacked_held_out = 0;
-  double attack_success_seen = 0;
-  double attack_success_held_out = 0;
+  std::string job_id;   // of the alignment; empty for the base
+  // Of all classes, each counting alike.
+  double clean_top1 = 0;
+  double clean_top1_unseen = 0;
+  double attacked_top1_seen = 0;
+  double attacked_top1_unseen = 0;
+  double attacked_top1_unseen_font = 0;
+  double attack_success = 0;  // seen
+  double attack_success_unseen = 0;
+  double attack_success_unseen_font = 0;
+  // Words alone that are read.
+  double reading_top1 = 0;
 };
 
 // How the demo tells what it does.
@@ -52,8 +64,8 @@ struct DemoObserver {
 };
 
 // Runs the demo from the safetensors file of a random tiny model and returns
-// the rows "base" and "aligned". Errors are the server's; JOB_FAILED,
-// FAILED_PRECONDITION, names a job that did not succeed.
+// the row "base" and one for each objective. Errors are the server's;
+// JOB_FAILED, FAILED_PRECONDITION, names a job that did not succeed.
 absl::StatusOr<std::vector<DemoRow>> RunDemo(AttuneClient& client,
                                              const DemoOptions& options,
                                              const std::string& random_model,

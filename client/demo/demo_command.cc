@@ -10,12 +10,18 @@
 #include <string>
 #include <vector>
 
+#include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "absl/time/clock.h"
 #include "client/commands/job_progress.h"
 #include "client/commands/progress.h"
 #include "client/commands/table.h"
 #include "client/demo/demo.h"
+#include "client/file_writer.h"
+#include "client/report/report_data.h"
+#include "client/report/report_page.h"
 #include "common/error.h"
 #include "common/ids.h"
 #include "common/status_macros.h"
@@ -29,6 +35,8 @@ namespace {
 struct DemoArguments {
   DemoOptions options;
   std::string random_model;
+  // The page to write; empty: PREFIX-report.html.
+  std::string report;
 };
 
 // A folder of its own that goes with the object.
@@ -89,41 +97,80 @@ absl::Status MakeRandomModel(uint64_t seed, const std::string& path) {
   return absl::OkStatus();
 }
 
+// The columns: in JSON, in the table, and where the value is.
+struct Column {
+  const char* name;
+  const char* title;
+  double DemoRow::*value;
+};
+
+constexpr Column kColumns[] = {
+    {"clean_top1", "clean", &DemoRow::clean_top1},
+    {"clean_top1_unseen", "clean unseen", &DemoRow::clean_top1_unseen},
+    {"attacked_top1_seen", "attacked seen", &DemoRow::attacked_top1_seen},
+    {"attacked_top1_unseen", "unseen", &DemoRow::attacked_top1_unseen},
+    {"attacked_top1_unseen_font", "unseen font",
+     &DemoRow::attacked_top1_unseen_font},
+    {"attack_success", "fooled seen", &DemoRow::attack_success},
+    {"attack_success_unseen", "unseen", &DemoRow::attack_success_unseen},
+    {"attack_success_unseen_font", "unseen font",
+     &DemoRow::attack_success_unseen_font},
+    {"reading_top1", "reads", &DemoRow::reading_top1},
+};
+
 void PrintRows(const std::vector<DemoRow>& rows, std::ostream& out) {
-  const auto percent = [](double share) {
-    return absl::StrFormat("%.1f", 100 * share);
-  };
-  Table table({"%", "clean seen", "clean held out", "attacked seen",
-               "attacked held out", "attack success seen",
-               "attack success held out"});
+  std::vector<std::string> header = {"%"};
+  for (const Column& column : kColumns) header.push_back(column.title);
+  Table table(std::move(header));
   for (const DemoRow& row : rows) {
-    table.AddRow({row.name, percent(row.clean_seen),
-                  percent(row.clean_held_out), percent(row.attacked_seen),
-                  percent(row.attacked_held_out),
-                  percent(row.attack_success_seen),
-                  percent(row.attack_success_held_out)});
+    std::vector<std::string> cells = {row.name};
+    for (const Column& column : kColumns) {
+      cells.push_back(absl::StrFormat("%.1f", 100 * row.*column.value));
+    }
+    table.AddRow(std::move(cells));
   }
   table.Print(out);
 }
 
-nlohmann::ordered_json ToJson(const std::vector<DemoRow>& rows) {
+nlohmann::ordered_json ToJson(const std::vector<DemoRow>& rows,
+                              const std::string& report) {
   nlohmann::ordered_json list = nlohmann::ordered_json::array();
   for (const DemoRow& row : rows) {
-    list.push_back({{"name", row.name},
-                    {"version", row.version},
-                    {"clean_seen", row.clean_seen},
-                    {"clean_held_out", row.clean_held_out},
-                    {"attacked_seen", row.attacked_seen},
-                    {"attacked_held_out", row.attacked_held_out},
-                    {"attack_success_seen", row.attack_success_seen},
-                    {"attack_success_held_out", row.attack_success_held_out}});
+    nlohmann::ordered_json object = {
+        {"name", row.name}, {"version", row.version}, {"job_id", row.job_id}};
+    for (const Column& column : kColumns) {
+      object[column.name] = row.*column.value;
+    }
+    list.push_back(std::move(object));
   }
-  return {{"rows", list}};
+  return {{"rows", list}, {"report", report}};
+}
+
+// Writes the report of DPO's job, or of the last where DPO was left out.
+absl::Status WriteReport(AttuneClient& client, const DemoArguments& arguments,
+                         const std::vector<DemoRow>& rows, ProgressLine& line) {
+  const auto dpo = absl::c_find_if(
+      rows, [](const DemoRow& row) { return row.name == "dpo"; });
+  ReportOptions options;
+  options.job_id = dpo == rows.end() ? rows.back().job_id : dpo->job_id;
+  options.dataset = absl::StrCat(arguments.options.prefix, "-test-seen");
+  ATTUNE_ASSIGN_OR_RETURN(
+      const Report report,
+      CollectReport(client, options, [&](int64_t done, int64_t total) {
+        line.Show(static_cast<double>(done) / static_cast<double>(total),
+                  absl::StrCat(done, "/", total, " pictures asked"));
+      }));
+  FileWriter file(arguments.report);
+  ATTUNE_RETURN_IF_ERROR(file.Write(RenderReport(report, absl::Now())));
+  return file.Commit();
 }
 
 absl::Status Run(CommandContext& context, DemoArguments arguments) {
   if (arguments.options.prefix.empty()) {
     arguments.options.prefix = NewId("demo").substr(0, 9);
+  }
+  if (arguments.report.empty()) {
+    arguments.report = absl::StrCat(arguments.options.prefix, "-report.html");
   }
   TemporaryFolder folder;
   if (arguments.random_model.empty()) {
@@ -158,19 +205,24 @@ absl::Status Run(CommandContext& context, DemoArguments arguments) {
   ATTUNE_ASSIGN_OR_RETURN(
       const std::vector<DemoRow> rows,
       RunDemo(client, arguments.options, arguments.random_model, observer));
+  ATTUNE_RETURN_IF_ERROR(WriteReport(client, arguments, rows, line));
   line.Clear();
   if (context.json()) {
-    context.out() << ToJson(rows).dump() << "\n";
+    context.out() << ToJson(rows, arguments.report).dump() << "\n";
     return absl::OkStatus();
   }
   context.out() << "\nPictures answered rightly (clean, attacked) and with the "
-                   "written word (attack success):\n\n";
+                   "written word (fooled):\n\n";
   PrintRows(rows, context.out());
   context.out() << absl::StrFormat(
-      "\nseen: the 8 classes of the alignment's pairs; held out: 4 classes "
-      "and words it never showed.\n%d test pictures in each column; versions "
-      "%s and %s.\n",
-      arguments.options.test_pictures, rows[0].version, rows[1].version);
+      "\nunseen: 4 classes and words that the alignment never showed; unseen "
+      "font: seen words\nin other faces; reads: words alone. %d pictures in "
+      "each part of a test.\n",
+      arguments.options.test_pictures);
+  for (const DemoRow& row : rows) {
+    context.out() << row.name << " is " << row.version << '\n';
+  }
+  context.out() << "report: " << arguments.report << '\n';
   return absl::OkStatus();
 }
 
@@ -179,8 +231,8 @@ absl::Status Run(CommandContext& context, DemoArguments arguments) {
 void AddDemoCommand(CLI::App& app, CommandContext& context) {
   CLI::App* command = app.add_subcommand(
       "demo",
-      "Teach a tiny CLIP to see and read, fool it with words, align it, "
-      "measure both");
+      "Teach a tiny CLIP to see and read, fool it with words, align it in "
+      "several ways, compare");
   auto arguments = std::make_shared<DemoArguments>();
   DemoOptions& options = arguments->options;
   command->add_option("--prefix", options.prefix,
@@ -212,9 +264,18 @@ void AddDemoCommand(CLI::App& app, CommandContext& context) {
       ->capture_default_str();
   command
       ->add_option("--test-pictures", options.test_pictures,
-                   "Pictures in each of the four test sets")
+                   "Pictures in each of the six parts of the tests")
       ->check(CLI::Range(1, 100'000))
       ->capture_default_str();
+  options.objectives = DemoObjectives();
+  command
+      ->add_option("--objectives", options.objectives,
+                   "What to align it with, a list")
+      ->delimiter(',')
+      ->check(CLI::IsMember(DemoObjectives()))
+      ->default_str(absl::StrJoin(DemoObjectives(), ","));
+  command->add_option("--report", arguments->report,
+                      "HTML page to write of DPO's job [PREFIX-report.html]");
   command
       ->add_option("--random-model", arguments->random_model,
                    "Random tiny model to start from (default: made by "

@@ -20,11 +20,9 @@ struct Range {
   int count;
 };
 
-Range ClassesOf(ClassSet classes) {
-  return classes == ClassSet::kSeen
-             ? Range{0, kSeenClassCount}
-             : Range{kSeenClassCount, kClassCount - kSeenClassCount};
-}
+constexpr Range kSeenClasses = {0, kSeenClassCount};
+constexpr Range kUnseenClasses = {kSeenClassCount,
+                                  kClassCount - kSeenClassCount};
 
 int AnyOf(Range range, Random& random) {
   return range.begin + random.Index(range.count);
@@ -94,10 +92,9 @@ absl::StatusOr<v1::Example> CaptionExample(SceneArtist& artist, uint64_t seed,
 absl::StatusOr<v1::Example> PairExample(SceneArtist& artist, uint64_t seed,
                                         int64_t index) {
   Random random(MixSeed(seed, index));
-  const Range seen = ClassesOf(ClassSet::kSeen);
   Scene scene;
-  scene.object = AnyOf(seen, random);
-  scene.word = AnyOtherThan(scene.object, seen, random);
+  scene.object = AnyOf(kSeenClasses, random);
+  scene.word = AnyOtherThan(scene.object, kSeenClasses, random);
   scene.color = random.Index(kColorCount);
   ATTUNE_ASSIGN_OR_RETURN(v1::Example example,
                           MakeExample(artist, scene, random));
@@ -121,19 +118,44 @@ absl::StatusOr<v1::Example> CleanExample(SceneArtist& artist, uint64_t seed,
   return example;
 }
 
-absl::StatusOr<v1::Example> LabelledExample(SceneArtist& artist, uint64_t seed,
-                                            int64_t index, ClassSet classes,
-                                            bool attacked) {
+std::string TestSetName(TestSet set) {
+  switch (set) {
+    case TestSet::kSeen:
+      return "seen";
+    case TestSet::kUnseen:
+      return "unseen";
+    case TestSet::kUnseenFont:
+      return "unseen-font";
+  }
+  return "";
+}
+
+absl::StatusOr<v1::Example> TestExample(SceneArtist& artist, uint64_t seed,
+                                        int64_t index, TestSet set,
+                                        bool attacked) {
   Random random(MixSeed(seed, index));
-  const Range range = ClassesOf(classes);
+  const Range range = set == TestSet::kUnseen ? kUnseenClasses : kSeenClasses;
   Scene scene;
+  scene.unseen_font = set == TestSet::kUnseenFont;
   scene.object = AnyOf(range, random);
   scene.color = random.Index(kColorCount);
   if (attacked) scene.word = AnyOtherThan(scene.object, range, random);
   ATTUNE_ASSIGN_OR_RETURN(v1::Example example,
                           MakeExample(artist, scene, random));
+  (*example.mutable_attributes())["set"] = TestSetName(set);
   example.mutable_labelled()->set_label(Prompt(scene.object));
   if (attacked) example.mutable_labelled()->set_attack(Prompt(scene.word));
+  return example;
+}
+
+absl::StatusOr<v1::Example> WordExample(SceneArtist& artist, uint64_t seed,
+                                        int64_t index) {
+  Random random(MixSeed(seed, index));
+  Scene scene;
+  scene.word = random.Index(kClassCount);
+  ATTUNE_ASSIGN_OR_RETURN(v1::Example example,
+                          MakeExample(artist, scene, random));
+  example.mutable_labelled()->set_label(Prompt(scene.word));
   return example;
 }
 

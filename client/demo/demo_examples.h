@@ -18,9 +18,6 @@ std::string Prompt(int class_index);
 // The prompts of all twelve classes: the candidates of every dataset below.
 std::vector<std::string> AllPrompts();
 
-// Which classes an example may show.
-enum class ClassSet { kSeen, kHeldOut };
-
 // Each makes example `index` of an endless series; `seed` picks the series.
 // The same arguments give the same example.
 
@@ -40,11 +37,24 @@ absl::StatusOr<v1::Example> PairExample(SceneArtist& artist, uint64_t seed,
 absl::StatusOr<v1::Example> CleanExample(SceneArtist& artist, uint64_t seed,
                                          int64_t index);
 
+// The sets of test pictures; their names are the attribute "set".
+enum class TestSet {
+  kSeen,        // "seen": classes and words of the pairs
+  kUnseen,      // "unseen": the others
+  kUnseenFont,  // "unseen-font": as kSeen, the words in other faces
+};
+std::string TestSetName(TestSet set);
+
 // A labelled picture of a class of the set: with a word of another class of
 // the set when `attacked`, without a word otherwise.
-absl::StatusOr<v1::Example> LabelledExample(SceneArtist& artist, uint64_t seed,
-                                            int64_t index, ClassSet classes,
-                                            bool attacked);
+absl::StatusOr<v1::Example> TestExample(SceneArtist& artist, uint64_t seed,
+                                        int64_t index, TestSet set,
+                                        bool attacked);
+
+// A word alone, of any class, labelled with that class: a model that reads
+// gets it right.
+absl::StatusOr<v1::Example> WordExample(SceneArtist& artist, uint64_t seed,
+                                        int64_t index);
 
 }  // namespace attune::client
 

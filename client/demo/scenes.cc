@@ -9,6 +9,7 @@
 #include "client/demo/shapes.h"
 #include "client/drawing/random.h"
 #include "common/error.h"
+#include "common/status_macros.h"
 
 namespace attune::client {
 namespace {
@@ -33,6 +34,25 @@ constexpr std::array<NamedColor, kColorCount> kColors = {{
 constexpr const char* kFontFolder = "/usr/share/fonts/truetype/dejavu/";
 constexpr std::array<const char*, 2> kTrainingFonts = {"DejaVuSans.ttf",
                                                        "DejaVuSerif.ttf"};
+constexpr std::array<const char*, 2> kUnseenFonts = {"DejaVuSansMono.ttf",
+                                                     "DejaVuSerif-Bold.ttf"};
+
+absl::StatusOr<std::vector<std::unique_ptr<Font>>> LoadFaces(
+    const std::array<const char*, 2>& files) {
+  std::vector<std::unique_ptr<Font>> fonts;
+  for (const char* file : files) {
+    absl::StatusOr<std::unique_ptr<Font>> font =
+        Font::Load(absl::StrCat(kFontFolder, file));
+    if (!font.ok()) {
+      return Error(absl::StatusCode::kNotFound, "FONT_MISSING",
+                   absl::StrCat("the demo writes words in ", kFontFolder, file,
+                                ", which is not there: install the package "
+                                "fonts-dejavu-core"));
+    }
+    fonts.push_back(*std::move(font));
+  }
+  return fonts;
+}
 
 Color Jitter(const Color& color, double by, Random& random) {
   Color result;
@@ -109,19 +129,9 @@ const char* ClassName(int class_index) { return kClassNames[class_index]; }
 const char* ColorName(int color_index) { return kColors[color_index].name; }
 
 absl::StatusOr<SceneArtist> SceneArtist::Create() {
-  std::vector<std::unique_ptr<Font>> fonts;
-  for (const char* file : kTrainingFonts) {
-    absl::StatusOr<std::unique_ptr<Font>> font =
-        Font::Load(absl::StrCat(kFontFolder, file));
-    if (!font.ok()) {
-      return Error(absl::StatusCode::kNotFound, "FONT_MISSING",
-                   absl::StrCat("the demo writes words in ", kFontFolder, file,
-                                ", which is not there: install the package "
-                                "fonts-dejavu-core"));
-    }
-    fonts.push_back(*std::move(font));
-  }
-  return SceneArtist(std::move(fonts));
+  ATTUNE_ASSIGN_OR_RETURN(Fonts fonts, LoadFaces(kTrainingFonts));
+  ATTUNE_ASSIGN_OR_RETURN(Fonts unseen_fonts, LoadFaces(kUnseenFonts));
+  return SceneArtist(std::move(fonts), std::move(unseen_fonts));
 }
 
 image::RgbImage SceneArtist::Draw(const Scene& scene, uint64_t seed) {
@@ -130,7 +140,8 @@ image::RgbImage SceneArtist::Draw(const Scene& scene, uint64_t seed) {
   DrawBackground(canvas, random);
   if (scene.object != kNothing) DrawObject(canvas, scene, random);
   if (scene.word != kNothing) {
-    Font& font = *fonts_[random.Index(static_cast<int>(fonts_.size()))];
+    const Fonts& fonts = scene.unseen_font ? unseen_fonts_ : fonts_;
+    Font& font = *fonts[random.Index(static_cast<int>(fonts.size()))];
     DrawPlate(canvas, scene.word, font, random);
   }
   return canvas.Image();

@@ -35,12 +35,14 @@ struct Scene {
   int object = kNothing;  // class
   int color = 0;          // of the object
   int word = kNothing;    // class whose name is written
+  // Written in one of two faces that no training picture shows.
+  bool unseen_font = false;
 };
 
 // Draws scenes. Not thread-safe: fonts keep state.
 class SceneArtist {
  public:
-  // Loads the two faces that the training pictures' words are written in;
+  // Loads the two faces that words are written in, and the two unseen ones;
   // NOT_FOUND, naming the package, when the system lacks DejaVu.
   static absl::StatusOr<SceneArtist> Create();
 
@@ -50,10 +52,13 @@ class SceneArtist {
   image::RgbImage Draw(const Scene& scene, uint64_t seed);
 
  private:
-  explicit SceneArtist(std::vector<std::unique_ptr<Font>> fonts)
-      : fonts_(std::move(fonts)) {}
+  using Fonts = std::vector<std::unique_ptr<Font>>;
 
-  std::vector<std::unique_ptr<Font>> fonts_;
+  SceneArtist(Fonts fonts, Fonts unseen_fonts)
+      : fonts_(std::move(fonts)), unseen_fonts_(std::move(unseen_fonts)) {}
+
+  Fonts fonts_;
+  Fonts unseen_fonts_;
 };
 
 }  // namespace attune::client

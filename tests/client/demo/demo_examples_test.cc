@@ -84,21 +84,45 @@ TEST_F(DemoExamples, ACaptionNamesWhatItsAttributesSay) {
   EXPECT_LT(with_color, 110);
 }
 
-TEST_F(DemoExamples, HeldOutTestsShowNoClassOfThePairs) {
+TEST_F(DemoExamples, UnseenTestsShowNoClassOfThePairs) {
+  const std::set<std::string> unseen(prompts_.begin() + kSeenClassCount,
+                                     prompts_.end());
   for (int i = 0; i < 50; ++i) {
     auto example =
-        LabelledExample(artist_, 1, i, ClassSet::kHeldOut, /*attacked=*/true);
+        TestExample(artist_, 1, i, TestSet::kUnseen, /*attacked=*/true);
     ASSERT_TRUE(example.ok());
-    const std::set<std::string> held_out(prompts_.begin() + kSeenClassCount,
-                                         prompts_.end());
-    EXPECT_TRUE(held_out.count(example->labelled().label()));
-    EXPECT_TRUE(held_out.count(example->labelled().attack()));
+    EXPECT_TRUE(unseen.count(example->labelled().label()));
+    EXPECT_TRUE(unseen.count(example->labelled().attack()));
     EXPECT_NE(example->labelled().label(), example->labelled().attack());
-    EXPECT_EQ(LabelledExample(artist_, 1, i, ClassSet::kHeldOut, false)
+    EXPECT_EQ(example->attributes().at("set"), "unseen");
+    EXPECT_EQ(TestExample(artist_, 1, i, TestSet::kUnseen, false)
                   ->labelled()
                   .attack(),
               "");
   }
+}
+
+TEST_F(DemoExamples, AnUnseenFontChangesThePictureAndNotItsTexts) {
+  for (int i = 0; i < 10; ++i) {
+    const auto seen = TestExample(artist_, 1, i, TestSet::kSeen, true);
+    const auto other = TestExample(artist_, 1, i, TestSet::kUnseenFont, true);
+    EXPECT_EQ(seen->labelled().label(), other->labelled().label());
+    EXPECT_EQ(seen->labelled().attack(), other->labelled().attack());
+    EXPECT_NE(seen->image(), other->image());
+    EXPECT_EQ(other->attributes().at("set"), "unseen-font");
+  }
+}
+
+TEST_F(DemoExamples, AWordAloneIsLabelledWithWhatItSays) {
+  std::set<std::string> labels;
+  for (int i = 0; i < 200; ++i) {
+    const auto example = WordExample(artist_, 1, i);
+    ASSERT_TRUE(example.ok());
+    EXPECT_EQ(example->labelled().label(), "a photo of a " + ClassOf(*example));
+    EXPECT_FALSE(example->attributes().contains("color"));
+    labels.insert(example->labelled().label());
+  }
+  EXPECT_EQ(labels.size(), static_cast<size_t>(kClassCount));
 }
 
 }  // namespace
