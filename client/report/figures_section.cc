@@ -50,6 +50,30 @@ std::string Value(const v1::Figure& figure) {
                          : FormatNumber(figure.value());
 }
 
+// "27.8 to 35.2" in the figure's own unit; empty where none was computed.
+std::string Interval(const v1::Figure& figure, bool share) {
+  if (!figure.has_low() || !figure.has_high()) return "";
+  if (!share) {
+    return absl::StrCat(FormatNumber(figure.low()), " to ",
+                        FormatNumber(figure.high()));
+  }
+  return absl::StrFormat("%.1f to %.1f", 100 * figure.low(),
+                         100 * figure.high());
+}
+
+// The comparison of the two versions in this figure over all examples.
+const v1::FigureComparison* FindComparison(const v1::Evaluation& evaluation,
+                                           const std::string& name) {
+  for (const v1::FigureComparison& comparison : evaluation.comparisons()) {
+    const v1::Figure& figure = comparison.difference();
+    if (figure.name() == name && figure.class_label().empty() &&
+        figure.attribute().empty()) {
+      return &comparison;
+    }
+  }
+  return nullptr;
+}
+
 std::string Difference(const v1::Figure& now, const v1::Figure& was) {
   const double difference = now.value() - was.value();
   if (!IsShare(now) || !IsShare(was)) {
@@ -98,20 +122,53 @@ void WriteRange(const v1::Figure& now, const v1::Figure* was,
   html.Close();
 }
 
-void WriteRow(const v1::Figure& now, const v1::Figure* was, bool compared,
+// A number above its interval.
+void WriteNumber(const std::string& value, const std::string& interval,
+                 const std::string& style, HtmlWriter& html) {
+  html.Open("td", {{"class", "number"}});
+  html.Element("span", value, {{"class", style}});
+  if (!interval.empty()) {
+    html.Raw("<br/>");
+    html.Element("span", interval, {{"class", "interval"}});
+  }
+  html.Close();
+}
+
+// "p = 0.03"; the smallest are not told apart.
+std::string PValue(const v1::FigureComparison* comparison) {
+  if (comparison == nullptr || !comparison->has_p_value()) return "";
+  if (comparison->p_value() < 0.001) return "p < 0.001";
+  return absl::StrFormat("p = %.3f", comparison->p_value());
+}
+
+void WriteRow(const v1::Figure& now, const v1::Figure* was,
+              const v1::FigureComparison* comparison, bool compared,
               HtmlWriter& html) {
   html.Open("tr");
   html.Element("th", Title(now.name()), {{"scope", "row"}});
+  const bool share = IsShare(now);
   if (compared) {
-    html.Element("td", was == nullptr ? "" : Value(*was),
-                 {{"class", "number"}});
+    if (was != nullptr) {
+      WriteNumber(Value(*was), Interval(*was, share), "", html);
+    } else {
+      html.Element("td", "");
+    }
   }
-  html.Element("td", Value(now), {{"class", "number"}});
+  WriteNumber(Value(now), Interval(now, share), "", html);
   if (compared) {
-    html.Element(
-        "td", was == nullptr ? "" : Difference(now, *was),
-        {{"class",
-          was == nullptr ? "number" : "number " + Judgement(now, *was)}});
+    std::string detail;
+    if (comparison != nullptr) {
+      detail = Interval(comparison->difference(), share);
+      const std::string p_value = PValue(comparison);
+      if (!p_value.empty()) {
+        absl::StrAppend(&detail, detail.empty() ? "" : ", ", p_value);
+      }
+    }
+    if (was != nullptr) {
+      WriteNumber(Difference(now, *was), detail, Judgement(now, *was), html);
+    } else {
+      html.Element("td", "");
+    }
   }
   html.Open("td", {{"class", "range"}});
   WriteRange(now, was, html);
@@ -142,7 +199,7 @@ void WriteEvaluation(const v1::Evaluation& evaluation, HtmlWriter& html) {
   html.Open("tbody");
   for (const v1::Figure& figure : evaluation.figures()) {
     WriteRow(figure, Find(evaluation.against_figures(), figure.name()),
-             compared, html);
+             FindComparison(evaluation, figure.name()), compared, html);
   }
   html.Close();
   html.Close();
@@ -186,8 +243,9 @@ void WriteFigures(const Report& report, HtmlWriter& html) {
     return;
   }
   html.Element("p",
-               "Shares of the examples, the differences in points; the ring "
-               "is before, the dot after.",
+               "Shares of the examples, the differences in points, below them "
+               "their 95 % intervals (bootstrap) and McNemar's exact test; the "
+               "ring is before, the dot after.",
                {{"class", "note"}});
   for (const v1::Evaluation& evaluation : report.evaluations) {
     WriteEvaluation(evaluation, html);

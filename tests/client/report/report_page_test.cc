@@ -82,12 +82,31 @@ TEST(ReportPage, ShowsTheFiguresBeforeAndAfter) {
   const std::string page = Render(MakeReport());
   EXPECT_THAT(page, HasSubstr("robust:1 on typo-test"));
   EXPECT_THAT(page, HasSubstr("<th scope=\"row\">attack success</th>\n"
-                              "<td class=\"number\">62.5 %</td>\n"
-                              "<td class=\"number\">12.5 %</td>\n"
-                              "<td class=\"number good\">-50.0</td>"));
-  EXPECT_THAT(page, HasSubstr("<td class=\"number bad\">-12.5</td>"));
+                              "<td class=\"number\"><span class=\"\">62.5 %"));
+  EXPECT_THAT(page, HasSubstr("<span class=\"good\">-50.0</span>"));
+  EXPECT_THAT(page, HasSubstr("<span class=\"bad\">-12.5</span>"));
   EXPECT_THAT(page, HasSubstr("aria-label=\"clean top-1 75.0 %, before 87.5 "
                               "%\""));
+}
+
+TEST(ReportPage, ShowsIntervalsAndTestsWhereTheEvaluationHasThem) {
+  Report report = MakeReport();
+  v1::Evaluation& evaluation = report.evaluations[0];
+  evaluation.mutable_figures(0)->set_low(0.4375);
+  evaluation.mutable_figures(0)->set_high(0.5625);
+  v1::FigureComparison& part = *evaluation.add_comparisons();
+  part.mutable_difference()->set_name("attacked_top1");
+  part.mutable_difference()->set_class_label("a photo of a dog.");
+  part.set_p_value(0.75);
+  v1::FigureComparison& comparison = *evaluation.add_comparisons();
+  comparison.mutable_difference()->set_name("attacked_top1");
+  comparison.mutable_difference()->set_low(0.125);
+  comparison.mutable_difference()->set_high(0.375);
+  comparison.set_p_value(0.0625);
+  const std::string page = Render(report);
+  EXPECT_THAT(page, HasSubstr(">43.8 to 56.2</span>"));
+  EXPECT_THAT(page, HasSubstr(">12.5 to 37.5, p = 0.062</span>"));
+  EXPECT_THAT(page, Not(HasSubstr("0.750")));
 }
 
 TEST(ReportPage, ShowsTheCurvesThatTheJobHas) {
