@@ -55,6 +55,7 @@ class ModelFile {
   }
 
   const ClipConfig& config() const { return config_; }
+  bool HasHead() const { return by_name_.contains(kHeadDirections); }
   const TensorInfo& Find(const std::string& name) const {
     return *by_name_.at(name);
   }
@@ -160,6 +161,11 @@ absl::Status WriteModelFolder(const std::string& source, ModelFormat format,
                               const std::string& folder) {
   ModelFile model(source);
   ATTUNE_RETURN_IF_ERROR(model.Open());
+  if (model.HasHead()) {
+    return Error(absl::StatusCode::kFailedPrecondition, "HEAD_NOT_EXPORTABLE",
+                 "the version has a linear head, which the files of other "
+                 "programs cannot hold: use --format openai");
+  }
   std::vector<std::pair<std::string, std::string>> texts;
   ClipLayout layout = ClipLayout::kOpenAi;
   if (format == ModelFormat::kHuggingFace) {

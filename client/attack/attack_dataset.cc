@@ -221,7 +221,10 @@ void DatasetMaker::AddRows(const LabelledPicture& picture, const Attack& attack,
       {"fill", HexColor(attack.fill)},
       {"outline", HexColor(attack.outline)},
       {"box", {attack.left, attack.top, attack.width, attack.height}}};
-  absl::StrAppend(&attacks_, row.dump(), "\n");
+  // File names need not be UTF-8.
+  absl::StrAppend(&attacks_,
+                  row.dump(-1, ' ', false, Json::error_handler_t::replace),
+                  "\n");
 }
 
 absl::Status DatasetMaker::WriteLists(const std::vector<std::string>& words) {

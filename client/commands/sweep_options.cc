@@ -50,6 +50,7 @@ void SweepOptions::AddTo(CLI::App& command) {
       Given& given = *given_.back();
       given.name = name;
       given.is_flag = is_flag;
+      given.repeats = option->get_items_expected_max() > 1;
       const std::string flag = absl::StrCat("--", name);
       if (is_flag) {
         command.add_flag(flag, given.flag_count, option->get_description());
@@ -77,9 +78,10 @@ absl::StatusOr<std::vector<SweepPoint>> SweepOptions::Expand() const {
   for (const std::unique_ptr<Given>& given : given_) {
     if (given->flag_count > 0)
       common.push_back(absl::StrCat("--", given->name));
-    if (given->values.size() == 1) {
-      common.push_back(
-          absl::StrCat("--", given->name, "=", given->values.front()));
+    if (given->values.size() == 1 || given->repeats) {
+      for (const std::string& value : given->values) {
+        common.push_back(absl::StrCat("--", given->name, "=", value));
+      }
     } else if (given->values.size() > 1) {
       lists.push_back(given.get());
       count *= given->values.size();

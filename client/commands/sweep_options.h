@@ -37,6 +37,8 @@ class SweepOptions {
   struct Given {
     std::string name;  // without dashes
     bool is_flag = false;
+    // Of which `job submit` takes several: never a dimension of the sweep.
+    bool repeats = false;
     // What the command line has; of a flag empty.
     std::vector<std::string> values;
     int flag_count = 0;

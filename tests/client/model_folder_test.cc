@@ -51,10 +51,12 @@ File ReadTensors(const std::string& path) {
 class ModelFolderTest : public testing::Test {
  protected:
   // A model of 16-bit values that count up through the file.
-  ModelFolderTest() {
+  ModelFolderTest() { WriteSource(ExpectedTensors(config_)); }
+
+  void WriteSource(const TensorShapes& tensors) {
     std::vector<safetensors::TensorInfo> infos;
     int64_t count = 0;
-    for (const auto& [name, shape] : ExpectedTensors(config_)) {
+    for (const auto& [name, shape] : tensors) {
       infos.push_back({.name = name,
                        .data_type = safetensors::DataType::kFloat16,
                        .shape = shape});
@@ -83,6 +85,18 @@ class ModelFolderTest : public testing::Test {
                               .embedding_size = 6,
                               .activation = Activation::kGelu};
 };
+
+TEST_F(ModelFolderTest, AVersionWithAHeadIsRefused) {
+  auto tensors = ExpectedTensors(config_);
+  tensors[kHeadDirections] = {6, 6};
+  tensors[kHeadSingularValues] = {6};
+  WriteSource(tensors);
+  EXPECT_THAT(
+      WriteModelFolder(source_, ModelFormat::kHuggingFace,
+                       folder_.path().string()),
+      HasError(absl::StatusCode::kFailedPrecondition, "HEAD_NOT_EXPORTABLE"));
+  EXPECT_FALSE(std::filesystem::exists(folder_.File("config.json")));
+}
 
 TEST_F(ModelFolderTest, HuggingFaceHasItsTensorsAndConfigs) {
   ASSERT_THAT(WriteModelFolder(source_, ModelFormat::kHuggingFace,

@@ -65,6 +65,17 @@ TEST_F(SweepOptionsTest, FlagsAndTextsAreThoseOfSubmit) {
   EXPECT_EQ((*points)[1].spec.seed(), 2);
 }
 
+TEST_F(SweepOptionsTest, EveryJobHasAllTheBounds) {
+  const auto points =
+      Expand({"--beta", "0.1,1", "--max-drop", "clean_top1=0.01", "--max-drop",
+              "pair_accuracy=0.5"});
+  ASSERT_THAT(points, test::IsOk());
+  ASSERT_EQ(points->size(), 2u);
+  for (const SweepPoint& point : *points) {
+    EXPECT_EQ(point.spec.guard().max_drop().size(), 2u);
+  }
+}
+
 TEST_F(SweepOptionsTest, EveryOptionOfSubmitIsThere) {
   CLI::App submit;
   JobOptions unused;

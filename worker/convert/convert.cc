@@ -87,6 +87,11 @@ absl::StatusOr<at::Tensor> Widen(const std::string& name,
 absl::StatusOr<model::Tensors> Rename(const ClipConfig& sizes,
                                       ClipLayout layout,
                                       model::Tensors tensors) {
+  if (tensors.contains(kHeadDirections)) {
+    return InvalidClip(
+        "it has a linear head, which conversion would drop: import the file "
+        "as it is");
+  }
   model::Tensors canonical;
   std::map<std::string, std::vector<at::Tensor>> parts;
   for (const LayoutTensor& part : LayoutTensors(sizes, layout)) {

@@ -66,7 +66,7 @@ Report MakeReport(const Answers& model, const Answers* against,
       if (!model.outcomes[i].of_images) continue;
       AddParts(model.outcomes[i], other(i), division, options, report);
     }
-    if (division.attribute.empty()) continue;
+    if (division.attribute.empty() || candidates.empty()) continue;
     AddSkew(model.assigned, against == nullptr ? nullptr : &against->assigned,
             division, candidates, options, report);
   }

@@ -201,7 +201,9 @@ absl::StatusOr<evaluate::Answers> Evaluator::AnswerOrThrow(
   const auto of = [&](const std::vector<int64_t>& rows) {
     return images.index_select(0, Index(rows));
   };
-  const bool grouped = !options_.group_by.empty();
+  // Without candidates there is nothing to assign.
+  const bool grouped =
+      !options_.group_by.empty() && !candidates_.values().empty();
   if (!labelled_.rows.empty() || !pairs_.rows.empty() || grouped) {
     ATTUNE_ASSIGN_OR_RETURN(const at::Tensor candidates,
                             CandidateEmbeddings(config, tensors));

@@ -78,8 +78,10 @@ void MetricsReporter::Run() {
       *request.add_rows() = std::move(rows_.front());
       rows_.pop_front();
     }
-    for (std::string& note : notes_) request.add_notes(std::move(note));
-    notes_.clear();
+    while (!notes_.empty() && request.notes_size() < options_.max_notes) {
+      request.add_notes(std::move(notes_.front()));
+      notes_.pop_front();
+    }
     sending_ = true;
     mutex_.Unlock();
     const absl::Status sent = Retry(connection_.stop(), "ReportMetrics", [&] {

@@ -25,6 +25,7 @@ class MetricsReporter {
     absl::Duration interval = absl::Seconds(1);
     // The server takes no more in one call.
     int max_rows = 1'000;
+    int max_notes = 100;
   };
 
   MetricsReporter(ServerConnection& connection, std::string lease_token,
@@ -63,7 +64,7 @@ class MetricsReporter {
   const Options options_;
   mutable absl::Mutex mutex_;
   std::deque<v1::MetricRow> rows_ ABSL_GUARDED_BY(mutex_);
-  std::vector<std::string> notes_ ABSL_GUARDED_BY(mutex_);
+  std::deque<std::string> notes_ ABSL_GUARDED_BY(mutex_);
   int64_t total_steps_ ABSL_GUARDED_BY(mutex_) = 0;
   bool sending_ ABSL_GUARDED_BY(mutex_) = false;
   bool flush_ ABSL_GUARDED_BY(mutex_) = false;

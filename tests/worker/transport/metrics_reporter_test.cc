@@ -51,6 +51,20 @@ TEST_F(MetricsReporterTest, FlushSendsTheRestInBatchesOfTheLimit) {
   EXPECT_EQ(next, 8);
 }
 
+TEST_F(MetricsReporterTest, NotesAreSentInBatchesOfTheLimit) {
+  MetricsReporter reporter(
+      connection_, "lease",
+      {.interval = absl::InfiniteDuration(), .max_rows = 3, .max_notes = 2});
+  for (int i = 0; i < 5; ++i) reporter.AddNote("said");
+  ASSERT_TRUE(reporter.Flush().ok());
+  int notes = 0;
+  for (const auto& report : server_.seen().reports) {
+    EXPECT_LE(report.notes_size(), 2);
+    notes += report.notes_size();
+  }
+  EXPECT_EQ(notes, 5);
+}
+
 TEST_F(MetricsReporterTest, FlushOfNothingReturnsAtOnce) {
   MetricsReporter reporter(connection_, "lease", full_batches_);
   EXPECT_TRUE(reporter.Flush().ok());
