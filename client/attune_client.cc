@@ -31,6 +31,12 @@ AttuneClient::AttuneClient(ClientOptions options)
 absl::Status AttuneClient::ToError(const grpc::Status& status) const {
   absl::Status error = FromGrpcStatus(status);
   if (!ErrorReason(error).empty()) return error;
+  // Nothing here cancels a call, so the server did, which was stopped.
+  if (absl::IsCancelled(error)) {
+    return Error(absl::StatusCode::kUnavailable, "SERVER_STOPPED",
+                 absl::StrCat("the attune-server at ", options_.server,
+                              " stopped during the call"));
+  }
   const bool connected =
       channel_->GetState(/*try_to_connect=*/false) == GRPC_CHANNEL_READY;
   if (absl::IsUnavailable(error) ||

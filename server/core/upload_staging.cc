@@ -75,6 +75,16 @@ absl::StatusOr<std::unique_ptr<UploadStaging>> UploadStaging::Begin(
                          .update_time = clock.WallNow()}));
   ATTUNE_RETURN_IF_ERROR(
       state.Write([&](StateTransaction& transaction) -> absl::Status {
+        // An earlier stream may have committed while this one was on its way:
+        // its client asks again and hears so.
+        ATTUNE_ASSIGN_OR_RETURN(const auto applied, transaction.requests().Find(
+                                                        staging->record_.id));
+        if (applied.has_value() && offset != 0) {
+          return Error(absl::StatusCode::kUnavailable, "UPLOAD_COMMITTED",
+                       absl::StrCat("upload ", id,
+                                    " was committed meanwhile: ask for its "
+                                    "offset"));
+        }
         storage::UploadStore& uploads = transaction.uploads();
         ATTUNE_RETURN_IF_ERROR(
             FindRecord(transaction, staging->record_.id, target).status());

@@ -33,6 +33,12 @@ class ExampleUpload final : public UploadHandler<v1::UploadExamplesRequest,
   }
 
   absl::Status OnEnd(v1::UploadExamplesResponse* response) override {
+    // A cut may look like an end: the stream's last read and its cancellation
+    // come in any order.
+    if (upload_ != nullptr && !end_.has_value()) {
+      OnCut();
+      return Commit(response);
+    }
     return Settle(Commit(response));
   }
 

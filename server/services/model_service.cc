@@ -36,6 +36,12 @@ class ImportHandler final
   }
 
   absl::Status OnEnd(v1::Version* response) override {
+    // A cut may look like an end: the stream's last read and its cancellation
+    // come in any order.
+    if (import_ != nullptr && !end_) {
+      OnCut();
+      return Commit(response);
+    }
     return Settle(Commit(response));
   }
 

@@ -100,11 +100,12 @@ TaskSupervisor::Ending TaskSupervisor::AwaitEnd(const v1::Task& task,
       return Ending::kOverdue;
     }
     if (stall.Stalled(clock_.MonotonicNow())) {
-      child.Kill();
+      // Said first: a child that hangs in a driver may not die.
       Fail(task, v1::FailTaskRequest::KIND_RETRYABLE, "STALLED",
            absl::StrCat("nothing was done for ",
                         absl::FormatDuration(stall.Limit()),
                         ": the task was killed"));
+      child.Kill();
       return Ending::kStalled;
     }
   }

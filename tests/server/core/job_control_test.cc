@@ -271,7 +271,7 @@ TEST_F(JobControlTest, OnlyAJobThatFailedOrWasCancelledIsRetried) {
           task.lease_token,
           TrainResult{{{storage::VersionSource::kAverage, StoreTensors(2)},
                        {storage::VersionSource::kLastIterate, StoreTensors(3)}},
-                      std::nullopt}),
+                      {}}),
       IsOk());
   EXPECT_THAT(Refused(&JobManager::Retry, job.id),
               HasError(kPrecondition, "JOB_SUCCEEDED"));
