@@ -35,10 +35,10 @@ def test_the_whole_path_from_pictures_to_a_served_model(attune, tmp_path):
   assert job["state"] == "JOB_STATE_SUCCEEDED"
   assert job["output_versions"] == ["robust:1", "robust:2"]
 
-  csv = attune.run("job", "metrics", job["id"], "--csv").splitlines()
-  assert len(csv) == 31
-  header = csv[0].split(",")
-  first, last = (dict(zip(header, csv[i].split(","))) for i in (1, 30))
+  steps = list(csv.DictReader(
+      attune.run("job", "metrics", job["id"], "--csv").splitlines()))
+  assert len(steps) == 30
+  first, last = steps[0], steps[-1]
   assert float(last["loss"]) < float(first["loss"])
   assert float(last["pair_accuracy"]) == 1.0
 
