@@ -116,9 +116,8 @@ constexpr char kFooter[] = R"(Example:
       --output-model robust --beta 0.1,0.3,1 --kl-weight 0.01,0.1,1
 Every number may be a list; a job is made for every combination, in the order
 of the lists, and its versions are those of NAME-1, NAME-2 and so on. All jobs
-are queued at once and share the reference's cached embeddings. The table has
-the first version that each job made (the average, where there is one) and the
-base; '*' marks the rows that no other row beats in attacked_top1 (or
+are queued at once. The table has the first version that each job made (the
+average, where there is one) and the base; '*' marks the rows that no other row beats in attacked_top1 (or
 pair_accuracy) and clean_top1 both. Exit code 3 when one of the jobs failed.)";
 
 }  // namespace

@@ -205,11 +205,13 @@ absl::Status Run(CommandContext& context, DemoArguments arguments) {
   ATTUNE_ASSIGN_OR_RETURN(
       const std::vector<DemoRow> rows,
       RunDemo(client, arguments.options, arguments.random_model, observer));
-  ATTUNE_RETURN_IF_ERROR(WriteReport(client, arguments, rows, line));
+  // A report that cannot be written must not cost the table.
+  const absl::Status reported = WriteReport(client, arguments, rows, line);
   line.Clear();
   if (context.json()) {
-    context.out() << ToJson(rows, arguments.report).dump() << "\n";
-    return absl::OkStatus();
+    context.out() << ToJson(rows, reported.ok() ? arguments.report : "").dump()
+                  << "\n";
+    return reported;
   }
   context.out() << "\nPictures answered rightly (clean, attacked) and with the "
                    "written word (fooled):\n\n";
@@ -222,8 +224,10 @@ absl::Status Run(CommandContext& context, DemoArguments arguments) {
   for (const DemoRow& row : rows) {
     context.out() << row.name << " is " << row.version << '\n';
   }
-  context.out() << "report: " << arguments.report << '\n';
-  return absl::OkStatus();
+  if (reported.ok()) {
+    context.out() << "report: " << arguments.report << '\n';
+  }
+  return reported;
 }
 
 }  // namespace

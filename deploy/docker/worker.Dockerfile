@@ -41,6 +41,8 @@ COPY --from=build /attune-cache/libtorch-2.11.0/lib \
      /attune-cache/libtorch-2.11.0/lib
 COPY --from=build /out/ /usr/local/bin/
 USER attune
+# Writable in a container that is read-only otherwise.
+WORKDIR /tmp
 ENV XDG_CACHE_HOME=/home/attune/.cache
 ENTRYPOINT ["attune-worker"]
 CMD ["--server", "server:7700", "--device", "auto", "--roles", "train,serve"]

@@ -300,23 +300,12 @@ class FakeServer::Jobs : public v1::JobService::Service {
         *response->add_evaluations() = evaluation;
       }
     }
-    return Status::OK;
-  }
-
-  Status ListEvents(ServerContext*, const v1::ListEventsRequest*,
-                    v1::ListEventsResponse* response) override {
-    FAKE_BEGIN(fake_);
-    for (const v1::JobEvent& event : fake_.events) {
-      *response->add_events() = event;
+    if (fake_.evaluations.empty()) {
+      *response->add_evaluations() = fake_.evaluation;
     }
-    return Status::OK;
-  }
-
-  Status ListEvaluations(ServerContext*, const v1::ListEvaluationsRequest*,
-                         v1::ListEvaluationsResponse* response) override {
-    FAKE_BEGIN(fake_);
-    *response->add_evaluations() = fake_.evaluation;
-    response->mutable_evaluations(0)->clear_part_figures();
+    for (v1::Evaluation& evaluation : *response->mutable_evaluations()) {
+      evaluation.clear_part_figures();
+    }
     return Status::OK;
   }
 

@@ -318,7 +318,7 @@ TEST_F(TaskReportsTest, AHeadIsStoredBesideTheBasesTensors) {
   const auto complete = [&](const storage::TensorManifest& manifest) {
     return reports_->Complete(
         task.lease_token,
-        TrainResult{{{VersionSource::kLastIterate, manifest}}, std::nullopt});
+        TrainResult{{{VersionSource::kLastIterate, manifest}}, {}});
   };
   const storage::TensorManifest good = WithHead(StoreTensors(1));
   EXPECT_THAT(complete(StoreTensors(1)), HasError(kInvalid, "INVALID_RESULT"));
