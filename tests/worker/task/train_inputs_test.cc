@@ -195,13 +195,15 @@ TEST_F(TrainInputsTest, SpecBecomesTheTrainersConfig) {
 }
 
 TEST(CheckpointScheduleTest, GivenIntervalIsKeptExactly) {
-  const CheckpointSchedule schedule(20, 7, 0, absl::ZeroDuration());
+  const CheckpointSchedule schedule(20, 7, absl::Minutes(10), 0,
+                                    absl::ZeroDuration());
   EXPECT_FALSE(schedule.Due(7, absl::Seconds(60), true));
   EXPECT_TRUE(schedule.Due(20, absl::Seconds(1), false));
 }
 
 TEST(CheckpointScheduleTest, EpochsAreStoredButNotTooOften) {
-  CheckpointSchedule schedule(std::nullopt, 7, 0, absl::ZeroDuration());
+  CheckpointSchedule schedule(std::nullopt, 7, absl::Minutes(10), 0,
+                              absl::ZeroDuration());
   EXPECT_FALSE(schedule.Due(7, absl::Seconds(14), true));
   EXPECT_TRUE(schedule.Due(14, absl::Seconds(15), true));
   EXPECT_FALSE(schedule.Due(14, absl::Seconds(15), false));
@@ -212,13 +214,15 @@ TEST(CheckpointScheduleTest, EpochsAreStoredButNotTooOften) {
 }
 
 TEST(CheckpointScheduleTest, TenMinutesAreTheLimitInAnyCase) {
-  const CheckpointSchedule schedule(1'000, 1'000, 0, absl::ZeroDuration());
+  const CheckpointSchedule schedule(1'000, 1'000, absl::Minutes(10), 0,
+                                    absl::ZeroDuration());
   EXPECT_FALSE(schedule.Due(3, absl::Seconds(599), true));
   EXPECT_TRUE(schedule.Due(3, absl::Seconds(600), false));
 }
 
 TEST(CheckpointScheduleTest, StopStoresUnlessTheLastOneIsRecent) {
-  CheckpointSchedule schedule(10, 10, 5, absl::ZeroDuration());
+  CheckpointSchedule schedule(10, 10, absl::Minutes(10), 5,
+                              absl::ZeroDuration());
   EXPECT_FALSE(schedule.DueAtStop(5, absl::Seconds(60)));
   EXPECT_TRUE(schedule.DueAtStop(6, absl::Seconds(1)));
   schedule.Saved(10, absl::Seconds(10));
