@@ -157,7 +157,7 @@ TEST_P(ResumeTest, ACutImportGoesOnAtItsOffset) {
   // Larger than what gRPC keeps on its way.
   ClipConfig config = core::SmallClip();
   config.vision_width = 256;
-  config.vision_layers = 6;
+  config.vision_layers = 12;
   config.vision_heads = 4;
   const std::string file = core::ClipFile(config);
   const size_t cut = file.size() * GetParam() / 100;

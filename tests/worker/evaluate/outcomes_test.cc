@@ -96,10 +96,11 @@ TEST(Pairs, PreferredMustBeStrictlyAbove) {
             (Outcomes{"pair_accuracy", {0, 1, 2}, {1, 0, 0}}));
 }
 
-TEST(Assigned, IsTheBestCandidateTheFirstOfEqualOnes) {
+TEST(Assigned, IsTheBestCandidateTheFirstOfEqualOnesOrNone) {
   const at::Tensor images =
       Rows({{.1f, .9f, 0}, {.4f, .4f, .1f}, {0, NAN, -1}});
-  EXPECT_THAT(AssignedCandidates(images, UnitVectors(3)), ElementsAre(1, 0, 0));
+  EXPECT_THAT(AssignedCandidates(images, UnitVectors(3)),
+              ElementsAre(1, 0, kNoCandidate));
 }
 
 TEST(Retrieval, RanksTextsForImagesAndImagesForTexts) {

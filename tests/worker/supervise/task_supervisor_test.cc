@@ -173,7 +173,7 @@ TEST_F(TaskSupervisorTest, AChildThatGetsNothingDoneIsKilledAndTriedAgain) {
   std::thread time([&] {
     while (!ended) {
       const size_t beats = server_.seen().heartbeats.size();
-      clock_.Advance(absl::Seconds(10));
+      clock_.Advance(absl::Seconds(5));
       server_.Await([&](const auto& seen) {
         return ended || seen.heartbeats.size() > beats;
       });
