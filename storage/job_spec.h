@@ -39,11 +39,18 @@ struct OptimizerOptions {
 };
 
 // The numbers are those of attune.v1.TrainedPart.Kind and are stored.
-enum class TrainedKind { kAll = 1, kHead = 5 };
+enum class TrainedKind {
+  kAll = 1,
+  kImage = 2,
+  kText = 3,
+  kLast = 4,
+  kHead = 5
+};
 
 // Which tensors are trained.
 struct TrainedPart {
   TrainedKind kind = TrainedKind::kAll;
+  int32_t last_blocks = 0;  // kLast: 1 to the layers of the deeper tower
 
   friend bool operator==(const TrainedPart&, const TrainedPart&) = default;
 };

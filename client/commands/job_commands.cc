@@ -59,6 +59,19 @@ absl::Status List(CommandContext& context) {
   return absl::OkStatus();
 }
 
+std::string TrainedPart(const v1::TrainedPart& part) {
+  switch (part.kind()) {
+    case v1::TrainedPart::KIND_IMAGE:
+      return "image tower";
+    case v1::TrainedPart::KIND_TEXT:
+      return "text tower";
+    case v1::TrainedPart::KIND_LAST:
+      return absl::StrCat("last ", part.last_blocks(), " blocks");
+    default:
+      return "all";
+  }
+}
+
 using Fields = std::vector<std::pair<std::string, std::string>>;
 
 std::string DescribeGuard(const v1::TrainSpec& spec) {
@@ -89,6 +102,7 @@ void AddSpec(const v1::TrainSpec& spec, Fields* fields) {
        {"From", spec.base()},
        {"Output model", spec.output_model()},
        {"Objective", DescribeObjective(spec)},
+       {"Trained", TrainedPart(spec.trained_part())},
        {"Optimizer", absl::StrCat(adamw ? "adamw" : "adamax",
                                   ", learning-rate ", optimizer.learning_rate(),
                                   ", weight-decay ", optimizer.weight_decay(),

@@ -9,6 +9,7 @@
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
+#include "absl/strings/strip.h"
 #include "client/commands/context.h"
 #include "common/grpc/objective_codec.h"
 
@@ -151,6 +152,31 @@ absl::Status FillGuard(const JobOptions& options, v1::TrainSpec* spec) {
   return absl::OkStatus();
 }
 
+// all, image, text, last:K or head.
+absl::Status FillTrainedPart(absl::string_view train, v1::TrainedPart* part) {
+  absl::string_view blocks = train;
+  int32_t last_blocks = 0;
+  if (train == "all") {
+    part->set_kind(v1::TrainedPart::KIND_ALL);
+  } else if (train == "image") {
+    part->set_kind(v1::TrainedPart::KIND_IMAGE);
+  } else if (train == "text") {
+    part->set_kind(v1::TrainedPart::KIND_TEXT);
+  } else if (train == "head") {
+    part->set_kind(v1::TrainedPart::KIND_HEAD);
+  } else if (absl::ConsumePrefix(&blocks, "last:") &&
+             absl::SimpleAtoi(blocks, &last_blocks) && last_blocks >= 1) {
+    part->set_kind(v1::TrainedPart::KIND_LAST);
+    part->set_last_blocks(last_blocks);
+  } else {
+    return UsageError(absl::StrCat(
+        "--train ", train,
+        ": must be all, image, text, last:K with K blocks, 1 or above, or "
+        "head"));
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 void AddJobOptions(CLI::App& command, JobOptions& options) {
@@ -203,11 +229,11 @@ void AddJobOptions(CLI::App& command, JobOptions& options) {
   command.add_option("--micro-batch", options.micro_batch,
                      "Examples computed at a time; 0: the whole batch [0]");
   command.add_option("--seed", options.seed, "Of everything random [0]");
-  command
-      .add_option("--train", options.train,
-                  "What is trained: all, or head (one matrix on top of both "
-                  "towers; its versions serve a knob, --t) [all]")
-      ->check(CLI::IsMember({"all", "head"}));
+  command.add_option(
+      "--train", options.train,
+      "What is trained: all, image (tower), text (tower), last:K (K blocks of "
+      "both towers and what follows) or head (one matrix on top of both "
+      "towers; its versions serve a knob, --t) [all]");
   command.add_option("--head-penalty", options.head_penalty,
                      "Of --train head: weight of ||I - W W^T||, >= 0 [0.01]");
   command.add_flag("--freeze-logit-scale", options.freeze_logit_scale,
@@ -272,9 +298,9 @@ absl::StatusOr<v1::TrainSpec> ToTrainSpec(const JobOptions& options) {
   spec.set_micro_batch_size(options.micro_batch);
   if (options.seed) spec.set_seed(*options.seed);
   if (options.train) {
-    spec.mutable_trained_part()->set_kind(*options.train == "head"
-                                              ? v1::TrainedPart::KIND_HEAD
-                                              : v1::TrainedPart::KIND_ALL);
+    absl::Status status =
+        FillTrainedPart(*options.train, spec.mutable_trained_part());
+    if (!status.ok()) return status;
   }
   if (options.head_penalty) {
     if (options.train != "head") {

@@ -54,7 +54,7 @@ void AddJobOptions(CLI::App& command, JobOptions& options);
 std::string DescribeObjective(const v1::TrainSpec& spec);
 
 // The request that the options mean. A usage error (exit code 2) for an option
-// of another objective than the one chosen.
+// of another objective than the one chosen, or a part that is none.
 absl::StatusOr<v1::TrainSpec> ToTrainSpec(const JobOptions& options);
 
 }  // namespace attune::client

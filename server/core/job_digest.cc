@@ -60,8 +60,14 @@ void AddSpec(const storage::TrainSpec& spec, FieldList& fields) {
   fields.Add("checkpoint_every", spec.checkpoint_every);
   fields.Add("eval_dataset", spec.eval_dataset);
   fields.Add("truncate", static_cast<int64_t>(spec.truncate));
+  // Only what differs from the default: jobs from before a field keep their
+  // digest.
   if (spec.trained_part != storage::TrainedPart()) {
     fields.Add("trained_part", static_cast<int64_t>(spec.trained_part.kind));
+  }
+  if (spec.trained_part.last_blocks != 0) {
+    fields.Add("last_blocks",
+               static_cast<int64_t>(spec.trained_part.last_blocks));
   }
   if (spec.head_penalty.has_value()) {
     fields.Add("head_penalty", *spec.head_penalty);

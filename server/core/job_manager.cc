@@ -53,6 +53,7 @@ absl::StatusOr<Job> JobManager::CreateTrain(const TrainRequest& request,
     spec.base = VersionName(base);
     ATTUNE_RETURN_IF_ERROR(CheckBase(transaction, base));
     const int context_length = base.config.context_length;
+    ATTUNE_RETURN_IF_ERROR(CheckTrainedPart(spec.trained_part, base.config));
     ATTUNE_ASSIGN_OR_RETURN(const Dataset dataset,
                             GetSealedDataset(transaction, spec.dataset));
     ATTUNE_RETURN_IF_ERROR(CheckTrainingData(

@@ -28,6 +28,7 @@ constexpr int32_t kMaxBatchSize = 65'536;
 constexpr double kDefaultHeadPenalty = 0.01;
 constexpr size_t kMaxTemplates = 1'000;
 constexpr size_t kMaxGroupings = 20;
+constexpr absl::string_view kLastBlocks = "train.trained_part.last_blocks";
 
 // Collects what is wrong with a request, field by field.
 class Checker {
@@ -150,6 +151,13 @@ void ResolveLength(const TrainRequest& request, TrainSpec& spec,
 void ResolveTrainedPart(const TrainRequest& request, TrainSpec& spec,
                         Checker& checker) {
   spec.trained_part = request.trained_part;
+  if (spec.trained_part.kind == TrainedKind::kLast) {
+    checker.Check(spec.trained_part.last_blocks >= 1, kLastBlocks,
+                  "must be 1 block or above");
+  } else {
+    checker.Check(spec.trained_part.last_blocks == 0, kLastBlocks,
+                  "belongs to KIND_LAST: leave it unset");
+  }
   if (spec.trained_part.kind != TrainedKind::kHead) {
     checker.Check(!request.head.has_value(), "train.head",
                   "belongs to trained_part KIND_HEAD: leave it unset");
@@ -303,6 +311,17 @@ absl::StatusOr<EvaluateSpec> ResolveEvaluateSpec(
                       .truncate = request.truncate,
                       .group_by = request.group_by,
                       .seed = request.seed};
+}
+
+absl::Status CheckTrainedPart(const storage::TrainedPart& part,
+                              const ClipConfig& base) {
+  const int layers = std::max(base.vision_layers, base.text_layers);
+  if (part.kind != TrainedKind::kLast || part.last_blocks <= layers) {
+    return absl::OkStatus();
+  }
+  return InvalidField(kLastBlocks,
+                      absl::StrCat("must be at most ", layers,
+                                   ", the layers of the base's deeper tower"));
 }
 
 double KlWeight(const storage::Objective& objective) {

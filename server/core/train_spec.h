@@ -9,8 +9,10 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/objective_schema.h"
+#include "common/safetensors/clip_layout.h"
 #include "storage/job_spec.h"
 
 namespace attune::core {
@@ -74,6 +76,11 @@ absl::StatusOr<storage::TrainSpec> ResolveTrainSpec(
     const TrainRequest& request);
 absl::StatusOr<storage::EvaluateSpec> ResolveEvaluateSpec(
     const EvaluateRequest& request);
+
+// INVALID_ARGUMENT naming "train.trained_part.last_blocks" where neither tower
+// of the base has so many blocks.
+absl::Status CheckTrainedPart(const storage::TrainedPart& part,
+                              const ClipConfig& base);
 
 // λ of the objective.
 double KlWeight(const storage::Objective& objective);

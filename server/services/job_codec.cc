@@ -9,6 +9,7 @@
 #include "common/error.h"
 #include "common/grpc/objective_codec.h"
 #include "common/grpc/time_conversion.h"
+#include "common/status_macros.h"
 
 // An optional field of a message as std::optional, and back.
 #define ATTUNE_GET_OPTIONAL(message, field) \
@@ -114,6 +115,31 @@ absl::StatusOr<core::OptimizerRequest> FromProto(const v1::Optimizer& proto) {
   return request;
 }
 
+absl::StatusOr<storage::TrainedPart> FromProto(const v1::TrainedPart& proto) {
+  storage::TrainedPart part;
+  part.last_blocks = proto.last_blocks();
+  switch (proto.kind()) {
+    case v1::TrainedPart::KIND_UNSPECIFIED:
+    case v1::TrainedPart::KIND_ALL:
+      break;
+    case v1::TrainedPart::KIND_IMAGE:
+      part.kind = storage::TrainedKind::kImage;
+      break;
+    case v1::TrainedPart::KIND_TEXT:
+      part.kind = storage::TrainedKind::kText;
+      break;
+    case v1::TrainedPart::KIND_LAST:
+      part.kind = storage::TrainedKind::kLast;
+      break;
+    case v1::TrainedPart::KIND_HEAD:
+      part.kind = storage::TrainedKind::kHead;
+      break;
+    default:
+      return InvalidField("train.trained_part.kind", "is unknown");
+  }
+  return part;
+}
+
 }  // namespace
 
 v1::TrainSpec ToProto(const storage::TrainSpec& spec) {
@@ -141,9 +167,9 @@ v1::TrainSpec ToProto(const storage::TrainSpec& spec) {
   ATTUNE_SET_OPTIONAL(proto, checkpoint_every, spec.checkpoint_every);
   proto.set_eval_dataset(spec.eval_dataset);
   proto.set_truncate(spec.truncate);
-  // The enums have the same numbers.
-  proto.mutable_trained_part()->set_kind(
-      static_cast<v1::TrainedPart::Kind>(spec.trained_part.kind));
+  v1::TrainedPart* part = proto.mutable_trained_part();
+  part->set_kind(static_cast<v1::TrainedPart::Kind>(spec.trained_part.kind));
+  part->set_last_blocks(spec.trained_part.last_blocks);
   if (spec.head_penalty.has_value()) {
     proto.mutable_head()->set_penalty(*spec.head_penalty);
   }
@@ -265,16 +291,7 @@ absl::StatusOr<core::TrainRequest> FromProto(const v1::TrainSpec& spec) {
   request.checkpoint_every = ATTUNE_GET_OPTIONAL(spec, checkpoint_every);
   request.eval_dataset = spec.eval_dataset();
   request.truncate = spec.truncate();
-  switch (spec.trained_part().kind()) {
-    case v1::TrainedPart::KIND_UNSPECIFIED:
-    case v1::TrainedPart::KIND_ALL:
-      break;
-    case v1::TrainedPart::KIND_HEAD:
-      request.trained_part.kind = storage::TrainedKind::kHead;
-      break;
-    default:
-      return InvalidField("train.trained_part.kind", "is unknown");
-  }
+  ATTUNE_ASSIGN_OR_RETURN(request.trained_part, FromProto(spec.trained_part()));
   if (spec.has_head()) {
     request.head =
         core::HeadRequest{.penalty = ATTUNE_GET_OPTIONAL(spec.head(), penalty)};

@@ -145,6 +145,23 @@ TEST(JobOptions, EveryObjectiveTakesItsOptions) {
              "ce { kl_weight: 0.3 }");
 }
 
+TEST(JobOptions, TrainNamesAPart) {
+  ExpectSpec({"--train", "all"}, "dpo {} trained_part { kind: KIND_ALL }");
+  ExpectSpec({"--train", "image"}, "dpo {} trained_part { kind: KIND_IMAGE }");
+  ExpectSpec({"--train", "text"}, "dpo {} trained_part { kind: KIND_TEXT }");
+  ExpectSpec({"--train", "last:2"},
+             "dpo {} trained_part { kind: KIND_LAST last_blocks: 2 }");
+}
+
+TEST(JobOptions, APartThatIsNoneIsAUsageError) {
+  for (const char* part : {"vision", "last", "last:", "last:0", "last:-1",
+                           "last:two", "last:99999999999"}) {
+    const absl::Status status = Parse({"--train", part}).status();
+    EXPECT_EQ(ErrorReason(status), "USAGE") << part;
+    EXPECT_EQ(status.message().find("--train"), 0u) << status;
+  }
+}
+
 TEST(JobOptions, AnOptionOfAnotherObjectiveIsAUsageErrorNamingIt) {
   const std::vector<std::vector<std::string>> foreign = {
       {"infonce", "--beta"},

@@ -17,6 +17,22 @@ objective::Attributes ToAttributes(
   return {map.begin(), map.end()};
 }
 
+train::TrainedPart ToTrainedPart(const v1::TrainedPart& proto) {
+  using Kind = train::TrainedPart::Kind;
+  switch (proto.kind()) {
+    case v1::TrainedPart::KIND_IMAGE:
+      return {.kind = Kind::kImageTower};
+    case v1::TrainedPart::KIND_TEXT:
+      return {.kind = Kind::kTextTower};
+    case v1::TrainedPart::KIND_LAST:
+      return {.kind = Kind::kLastBlocks, .last_blocks = proto.last_blocks()};
+    case v1::TrainedPart::KIND_HEAD:
+      return {.kind = Kind::kHead};
+    default:
+      return {};
+  }
+}
+
 }  // namespace
 
 train::TrainConfig ToTrainConfig(const v1::TrainSpec& spec) {
@@ -49,9 +65,8 @@ train::TrainConfig ToTrainConfig(const v1::TrainSpec& spec) {
   }
   config.micro_batch_size = spec.micro_batch_size();
   config.seed = static_cast<uint64_t>(spec.seed());
-  if (spec.trained_part().kind() == v1::TrainedPart::KIND_HEAD) {
-    config.head = train::LinearHead{.penalty = spec.head().penalty()};
-  }
+  config.trained_part = ToTrainedPart(spec.trained_part());
+  if (spec.has_head()) config.head.penalty = spec.head().penalty();
   config.freeze_logit_scale = spec.freeze_logit_scale();
   config.average = spec.average();
   return config;

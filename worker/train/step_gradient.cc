@@ -196,9 +196,9 @@ absl::StatusOr<StepMetrics> StepGradient::Compute(int64_t step) {
   }
   if (texts_once && g.requires_grad()) g.backward(leaf.grad());
   StepMetrics metrics = Read(batch, sums);
-  if (config_.head) {
+  if (TrainsHead(config_)) {
     const at::Tensor penalty =
-        config_.head->penalty *
+        config_.head.penalty *
         model::HeadPenalty(policy_.at(model::kHeadWeight));
     penalty.backward();
     metrics.loss += penalty.item<double>();
@@ -238,7 +238,7 @@ absl::StatusOr<at::Tensor> StepGradient::TextEmbeddings(const Batch& batch) {
 }
 
 at::Tensor StepGradient::Transformed(const at::Tensor& embeddings) const {
-  if (!config_.head) return embeddings;
+  if (!TrainsHead(config_)) return embeddings;
   return at::matmul(embeddings, policy_.at(model::kHeadWeight).t());
 }
 

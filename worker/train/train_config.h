@@ -10,6 +10,7 @@
 #include "common/objective_schema.h"
 #include "worker/train/optimizer.h"
 #include "worker/train/schedule.h"
+#include "worker/train/trained_part.h"
 
 namespace attune::train {
 
@@ -19,8 +20,7 @@ struct ObjectiveChoice {
   ObjectiveValues options;
 };
 
-// The towers stay as they are, and one matrix W on top of both is trained, from
-// the identity (worker/model/linear_head.h).
+// Of TrainedPart::Kind::kHead.
 struct LinearHead {
   // κ ≥ 0 of  + κ ‖I − W Wᵀ‖_F.
   double penalty = 0.01;
@@ -62,12 +62,17 @@ struct TrainConfig {
   int64_t micro_batch_size = 0;
   // Of the data order.
   uint64_t seed = 0;
+  TrainedPart trained_part;
   bool freeze_logit_scale = false;
-  std::optional<LinearHead> head;
+  LinearHead head;
   // Keep a Beta moving average of the weights.
   bool average = true;
   Savings savings;
 };
+
+inline bool TrainsHead(const TrainConfig& config) {
+  return config.trained_part.kind == TrainedPart::Kind::kHead;
+}
 
 }  // namespace attune::train
 

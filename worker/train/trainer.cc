@@ -2,6 +2,7 @@
 
 #include <ATen/ops/eye.h>
 
+#include <algorithm>
 #include <cmath>
 #include <set>
 #include <utility>
@@ -45,20 +46,31 @@ absl::Status CheckConfig(const TrainConfig& config) {
       config.steps.value_or(1) < 1 || !(config.schedule.learning_rate > 0) ||
       !(config.schedule.warmup_ratio >= 0 &&
         config.schedule.warmup_ratio < 1) ||
-      !(config.kl_weight >= 0) ||
-      (config.head && !(config.head->penalty >= 0))) {
+      !(config.kl_weight >= 0) || !(config.head.penalty >= 0)) {
     return Invalid(
         "INVALID_CONFIG",
         "batch sizes and learning rate must be positive, micro-batch size, "
         "passes, the weight of the KL and the head's penalty not negative, "
         "the warm-up ratio in [0, 1)");
   }
-  if (config.head && config.micro_batch_size > 0) {
+  if (TrainsHead(config) && config.micro_batch_size > 0) {
     return Invalid("MICRO_BATCH_UNSUPPORTED",
                    "a linear head trains on cached embeddings; leave the "
                    "micro-batch size at 0");
   }
   return absl::OkStatus();
+}
+
+absl::Status CheckTrainedPart(const TrainedPart& part, const ClipConfig& clip) {
+  const int layers = std::max(clip.vision_layers, clip.text_layers);
+  if (part.kind != TrainedPart::Kind::kLastBlocks ||
+      (part.last_blocks >= 1 && part.last_blocks <= layers)) {
+    return absl::OkStatus();
+  }
+  return Invalid("INVALID_CONFIG",
+                 absl::StrCat("the last ", part.last_blocks,
+                              " blocks cannot be trained: it must be 1 to ",
+                              layers, " blocks"));
 }
 
 absl::Status CheckStream(const TrainConfig& config,
@@ -170,13 +182,13 @@ absl::StatusOr<std::unique_ptr<Trainer>> Trainer::Create(
                           objective::MakeObjective(config.objective.name,
                                                    config.objective.options));
   ATTUNE_RETURN_IF_ERROR(Check(config, objective, data));
-  std::set<std::string> frozen;
+  ATTUNE_RETURN_IF_ERROR(CheckTrainedPart(config.trained_part, clip));
+  std::set<std::string> frozen = FrozenNames(config.trained_part, clip, base);
   model::Tensors start = base;
   if (config.freeze_logit_scale) frozen.insert("logit_scale");
   return model::CatchTorchErrors(
       [&]() -> absl::StatusOr<std::unique_ptr<Trainer>> {
-        if (config.head) {
-          for (const auto& [name, tensor] : base) frozen.insert(name);
+        if (TrainsHead(config)) {
           start[model::kHeadWeight] =
               at::eye(clip.embedding_size, base.at("visual.proj").options());
         }
@@ -204,7 +216,7 @@ Trainer::Trainer(const TrainConfig& config, objective::Objective objective,
           config.steps.value_or(config.epochs * gradient_.steps_per_epoch())),
       beta_average_(total_steps_) {
   if (config.average) average_ = parameters_.flat().clone();
-  if (config.head) encoder_.Freeze(base, DistinctImages(data_));
+  if (TrainsHead(config)) encoder_.Freeze(base, DistinctImages(data_));
 }
 
 absl::StatusOr<StepMetrics> Trainer::Step() {
@@ -238,7 +250,7 @@ absl::StatusOr<StepMetrics> Trainer::StepOrThrow() {
 }
 
 model::Tensors Trainer::Output(model::Tensors tensors) const {
-  return config_.head ? model::WithFactors(std::move(tensors)) : tensors;
+  return TrainsHead(config_) ? model::WithFactors(std::move(tensors)) : tensors;
 }
 
 absl::StatusOr<model::Tensors> Trainer::LastWeights() const {

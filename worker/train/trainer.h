@@ -60,8 +60,8 @@ class Trainer {
   //                         a linear head
   //   INDEX_OUT_OF_RANGE    an example or candidate names a text that is not
   //                         there
-  //   INVALID_CONFIG        a size, rate or number of passes that makes no
-  //                         sense
+  //   INVALID_CONFIG        a size, rate, number of passes or of blocks that
+  //                         makes no sense
   // and the errors of FlatParameters::Create.
   static absl::StatusOr<std::unique_ptr<Trainer>> Create(
       const TrainConfig& config, const ClipConfig& clip,

@@ -94,6 +94,19 @@ TEST_F(JobManagerTest, ABadFieldIsNamedBeforeAnythingIsRead) {
   EXPECT_EQ(ErrorFields(status)[0].field, "train.optimizer.learning_rate");
 }
 
+TEST_F(JobManagerTest, MoreBlocksThanTheBaseHasAreRefused) {
+  AddBase();
+  MakePreferences();
+  TrainRequest request = DpoOnRta();
+  request.trained_part = {.kind = storage::TrainedKind::kLast,
+                          .last_blocks = 1};
+  EXPECT_THAT(jobs_->CreateTrain(request, {}), IsOk());
+  request.trained_part.last_blocks = 1'000;
+  const absl::Status status = Refused(request);
+  EXPECT_THAT(status, HasError(kInvalid, "INVALID_FIELD"));
+  EXPECT_EQ(ErrorFields(status)[0].field, "train.trained_part.last_blocks");
+}
+
 TEST_F(JobManagerTest, TheDatasetMustBeSealedAndNotEmpty) {
   AddBase();
   ASSERT_THAT(datasets_->Create("rta", {}, {}), IsOk());
@@ -406,6 +419,9 @@ TEST_F(JobManagerTest, TheConfigDigestChangesWithEveryInput) {
   EXPECT_NE(ConfigDigest(other, {"x", "y"}), digest);
   other = spec;
   other.epochs = 3;
+  EXPECT_NE(ConfigDigest(other, {"x", "y"}), digest);
+  other = spec;
+  other.trained_part.kind = storage::TrainedKind::kImage;
   EXPECT_NE(ConfigDigest(other, {"x", "y"}), digest);
 }
 

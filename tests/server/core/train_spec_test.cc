@@ -262,6 +262,18 @@ std::vector<BadField> BadFields() {
       [](TrainRequest& r) { r.output_model = "a/b"; });
   add("BadEvalDataset", "train.eval_dataset",
       [](TrainRequest& r) { r.eval_dataset = "%2e%2e"; });
+  using storage::TrainedKind;
+  add("LastWithoutBlocks", "train.trained_part.last_blocks",
+      [](TrainRequest& r) {
+        r.trained_part = {.kind = TrainedKind::kLast, .last_blocks = 0};
+      });
+  add("LastOfNegativeBlocks", "train.trained_part.last_blocks",
+      [](TrainRequest& r) {
+        r.trained_part = {.kind = TrainedKind::kLast, .last_blocks = -1};
+      });
+  add("BlocksOfATower", "train.trained_part.last_blocks", [](TrainRequest& r) {
+    r.trained_part = {.kind = TrainedKind::kImage, .last_blocks = 2};
+  });
   add("CheckpointEveryZero", "train.checkpoint_every",
       [](TrainRequest& r) { r.checkpoint_every = 0; });
   return cases;
@@ -269,6 +281,23 @@ std::vector<BadField> BadFields() {
 
 INSTANTIATE_TEST_SUITE_P(All, BadFieldTest, testing::ValuesIn(BadFields()),
                          [](const auto& info) { return info.param.name; });
+
+TEST(CheckTrainedPartTest, AsManyBlocksAsTheDeeperTowerHas) {
+  ClipConfig base;
+  base.vision_layers = 3;
+  base.text_layers = 2;
+  storage::TrainedPart part = {.kind = storage::TrainedKind::kLast,
+                               .last_blocks = 3};
+  EXPECT_THAT(CheckTrainedPart(part, base), IsOk());
+  part.last_blocks = 4;
+  const absl::Status status = CheckTrainedPart(part, base);
+  EXPECT_THAT(status,
+              HasError(absl::StatusCode::kInvalidArgument, "INVALID_FIELD"));
+  EXPECT_THAT(ErrorFields(status),
+              Contains(Field(&FieldViolation::field,
+                             "train.trained_part.last_blocks")));
+  EXPECT_THAT(CheckTrainedPart({}, base), IsOk());
+}
 
 TEST(EvaluateSpecTest, ATemplateNeedsExactlyOnePlaceholder) {
   EvaluateRequest request = {.dataset = "rta",

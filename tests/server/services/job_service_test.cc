@@ -155,6 +155,26 @@ TEST_F(JobServiceTest, ACreatedJobHasEveryDefault) {
   EXPECT_EQ(job.status_message(), "position 1");
 }
 
+TEST_F(JobServiceTest, TheTrainedPartComesBackAsItWasGiven) {
+  v1::CreateJobRequest request = DpoRequest();
+  auto job = Create(request);
+  ASSERT_THAT(job, IsOk());
+  EXPECT_EQ(job->train().trained_part().kind(), v1::TrainedPart::KIND_ALL);
+  v1::TrainedPart* part = request.mutable_train()->mutable_trained_part();
+  for (const auto kind :
+       {v1::TrainedPart::KIND_IMAGE, v1::TrainedPart::KIND_TEXT,
+        v1::TrainedPart::KIND_LAST}) {
+    part->set_kind(kind);
+    part->set_last_blocks(kind == v1::TrainedPart::KIND_LAST ? 1 : 0);
+    job = Create(request);
+    ASSERT_THAT(job, IsOk());
+    EXPECT_EQ(job->train().trained_part().kind(), kind);
+    EXPECT_EQ(job->train().trained_part().last_blocks(), part->last_blocks());
+  }
+  part->set_kind(static_cast<v1::TrainedPart::Kind>(99));
+  EXPECT_THAT(Create(request), HasError(kInvalid, "INVALID_FIELD"));
+}
+
 TEST_F(JobServiceTest, ABadRequestNamesItsFieldOverTheWire) {
   v1::CreateJobRequest request = DpoRequest();
   request.mutable_train()->mutable_optimizer()->set_learning_rate(-1);

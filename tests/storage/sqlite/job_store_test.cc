@@ -34,7 +34,7 @@ TrainSpec FullTrainSpec() {
                             .patience = 2,
                             .best_by = "attacked_top1"};
   spec.truncate = true;
-  spec.trained_part.kind = TrainedKind::kHead;
+  spec.trained_part = {.kind = TrainedKind::kLast, .last_blocks = 2};
   spec.head_penalty = 0.25;
   return spec;
 }

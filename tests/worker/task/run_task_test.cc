@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/synchronization/notification.h"
 #include "common/error.h"
 #include "common/grpc/channel.h"
@@ -22,6 +23,7 @@
 namespace attune::task {
 namespace {
 
+using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -145,6 +147,34 @@ TEST_F(RunTaskTest, TrainingReportsEveryStepStoresCheckpointsAndOutputs) {
               DigestOf(task.train().base().manifest(), "visual.proj"));
   }
   EXPECT_THAT(seen.failures, IsEmpty());
+}
+
+// What is not trained is neither sent nor stored again.
+TEST_F(RunTaskTest, FrozenTowerKeepsTheBasesBlobs) {
+  v1::Task task = TrainTask(5);
+  v1::TrainedPart* part =
+      task.mutable_train()->mutable_spec()->mutable_trained_part();
+  part->set_kind(v1::TrainedPart::KIND_IMAGE);
+  ASSERT_EQ(Run(task), supervise::kChildDone);
+  const auto seen = server_.seen();
+  const v1::TensorManifest& base = task.train().base().manifest();
+  for (const auto& output : seen.completions.at(0).train().outputs()) {
+    int64_t new_bytes = 0, image_bytes = 0;
+    for (const v1::TensorEntry& entry : output.manifest().tensors()) {
+      const bool is_image = absl::StartsWith(entry.name(), "visual.");
+      if (is_image) image_bytes += entry.size_bytes();
+      if (entry.blob_digest() == DigestOf(base, entry.name())) continue;
+      EXPECT_TRUE(is_image) << entry.name();
+      EXPECT_THAT(seen.put_digests, Contains(entry.blob_digest()));
+      new_bytes += entry.size_bytes();
+    }
+    EXPECT_EQ(new_bytes, image_bytes);
+  }
+  for (const auto& commit : seen.checkpoints) {
+    for (const auto& entry : commit.checkpoint().manifest().tensors()) {
+      EXPECT_THAT(entry.name(), HasSubstr("/visual."));
+    }
+  }
 }
 
 TEST_F(RunTaskTest, ResumedRunEndsWithTheSameBits) {

@@ -55,6 +55,19 @@ class TrainInputsTest : public testing::Test {
   ExampleSet examples_{{}};
 };
 
+TEST_F(TrainInputsTest, TheTrainedPartIsTakenOver) {
+  using Kind = train::TrainedPart::Kind;
+  EXPECT_EQ(ToTrainConfig(spec_).trained_part.kind, Kind::kAll);
+  spec_.mutable_trained_part()->set_kind(v1::TrainedPart::KIND_IMAGE);
+  EXPECT_EQ(ToTrainConfig(spec_).trained_part.kind, Kind::kImageTower);
+  spec_.mutable_trained_part()->set_kind(v1::TrainedPart::KIND_TEXT);
+  EXPECT_EQ(ToTrainConfig(spec_).trained_part.kind, Kind::kTextTower);
+  spec_.mutable_trained_part()->set_kind(v1::TrainedPart::KIND_LAST);
+  spec_.mutable_trained_part()->set_last_blocks(2);
+  EXPECT_EQ(ToTrainConfig(spec_).trained_part.kind, Kind::kLastBlocks);
+  EXPECT_EQ(ToTrainConfig(spec_).trained_part.last_blocks, 2);
+}
+
 TEST_F(TrainInputsTest, DpoTrainsOnPairsAndRegularisesOnCleanPictures) {
   spec_.mutable_dpo()->set_kl_weight(1);
   const auto data = Data();

@@ -14,7 +14,8 @@ namespace attune::train {
 namespace {
 
 TrainConfig HeadConfig(TrainConfig config = DpoConfig()) {
-  config.head = LinearHead{.penalty = 0.1};
+  config.trained_part.kind = TrainedPart::Kind::kHead;
+  config.head.penalty = 0.1;
   config.schedule.learning_rate = 1e-2;
   return config;
 }
