@@ -1,6 +1,7 @@
 #include "worker/model/text_batch.h"
 
 #include <ATen/Functions.h>
+#include <ATen/TensorOperators.h>
 
 #include <algorithm>
 #include <limits>
@@ -62,6 +63,11 @@ class Packer {
       positions_.push_back(static_cast<int64_t>(depth));
     }
     readouts_.push_back(path_.back());
+    // Rows of all groups, and which distinct text was first in each.
+    const int64_t first = static_cast<int64_t>(tokens_.size()) - group_rows();
+    std::vector<int64_t>& rows = text_rows_.emplace_back(path_);
+    for (int64_t& row : rows) row += first;
+    owners_.resize(tokens_.size(), static_cast<int64_t>(text_rows_.size()) - 1);
   }
 
   int64_t group_rows() const { return static_cast<int64_t>(parents_.size()); }
@@ -95,12 +101,37 @@ class Packer {
     batch_.positions = Int64Tensor(positions_);
     batch_.readout_rows = Int64Tensor(readout_rows_);
     batch_.text_index = Int64Tensor(text_index);
+    AddRowsOfTexts(text_index);
     return std::move(batch_);
   }
 
  private:
+  void AddRowsOfTexts(const std::vector<int64_t>& text_index) {
+    size_t longest = 0;
+    for (const auto& rows : text_rows_)
+      longest = std::max(longest, rows.size());
+    std::vector<int64_t> by_depth, first_text(text_rows_.size());
+    // Backwards, so that the first of equal texts stays.
+    for (size_t text = text_index.size(); text-- > 0;) {
+      first_text[text_index[text]] = static_cast<int64_t>(text);
+    }
+    for (int64_t distinct : text_index) {
+      const std::vector<int64_t>& rows = text_rows_[distinct];
+      by_depth.insert(by_depth.end(), rows.begin(), rows.end());
+      by_depth.insert(by_depth.end(), longest - rows.size(), rows.back());
+    }
+    for (int64_t& owner : owners_) owner = first_text[owner];
+    batch_.text_rows =
+        Int64Tensor(by_depth).view({static_cast<int64_t>(text_index.size()),
+                                    static_cast<int64_t>(longest)});
+    batch_.row_texts = Int64Tensor(owners_);
+  }
+
   TextBatch batch_;
   std::vector<int64_t> tokens_, positions_, readout_rows_;
+  // Of each distinct text its rows, and of each row a distinct text.
+  std::vector<std::vector<int64_t>> text_rows_;
+  std::vector<int64_t> owners_;
   // Of the current group: each row's parent, the rows where a text ends, and
   // the last text's rows by depth.
   std::vector<int64_t> parents_, readouts_, path_;
@@ -111,7 +142,8 @@ class Packer {
 TextBatch TextBatch::To(at::Device device) const {
   TextBatch copy = *this;
   for (at::Tensor* tensor :
-       {&copy.tokens, &copy.positions, &copy.readout_rows, &copy.text_index}) {
+       {&copy.tokens, &copy.positions, &copy.readout_rows, &copy.text_index,
+        &copy.text_rows, &copy.row_texts}) {
     *tensor = tensor->to(device);
   }
   for (Group& group : copy.groups) {
@@ -119,6 +151,16 @@ TextBatch TextBatch::To(at::Device device) const {
     group.readout_mask = group.readout_mask.to(device);
   }
   return copy;
+}
+
+at::Tensor StatesOfTexts(const TextBatch& batch, const at::Tensor& row_states) {
+  return row_states.index_select(0, batch.text_rows.flatten())
+      .view({batch.text_rows.size(0), batch.text_rows.size(1), -1});
+}
+
+at::Tensor StatesOfRows(const TextBatch& batch, const at::Tensor& text_states) {
+  return text_states.flatten(0, 1).index_select(
+      0, batch.row_texts * text_states.size(1) + batch.positions);
 }
 
 absl::StatusOr<TextBatch> PackTexts(const std::vector<Row>& token_rows,

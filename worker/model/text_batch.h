@@ -31,6 +31,11 @@ struct TextBatch {
   at::Tensor readout_rows;
   // Which distinct text each text is, int64 [N].
   at::Tensor text_index;
+  // The rows of each text by depth, int64 [N, T] for the longest of T tokens;
+  // a shorter one repeats its last row.
+  at::Tensor text_rows;
+  // Of each row a text, of the N, that goes through it, int64 [R].
+  at::Tensor row_texts;
 
   // One run of rows, R_g of them, in which L_g distinct texts end.
   struct Group {
@@ -49,6 +54,12 @@ struct TextBatch {
   // A copy on `device`.
   TextBatch To(at::Device device) const;
 };
+
+// States of rows [R, W] as those of texts by depth, [N, T, W], and back: a
+// text's own states serve it in every batch. Depths after a text's end are
+// whatever; back takes [N, T', W] with T' ≥ T.
+at::Tensor StatesOfTexts(const TextBatch& batch, const at::Tensor& row_states);
+at::Tensor StatesOfRows(const TextBatch& batch, const at::Tensor& text_states);
 
 // Rows of a group from which on the next text begins a new one. Attention
 // over a few hundred rows costs little beside the matrix products; splitting

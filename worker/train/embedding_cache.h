@@ -1,5 +1,5 @@
-// Embeddings that do not change during a run, computed when they are first
-// needed.
+// Embeddings, or other rows, that do not change during a run, computed when
+// they are first needed.
 
 #ifndef ATTUNE_WORKER_TRAIN_EMBEDDING_CACHE_H_
 #define ATTUNE_WORKER_TRAIN_EMBEDDING_CACHE_H_
@@ -8,8 +8,10 @@
 
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 
@@ -22,16 +24,19 @@ namespace attune::train {
 // more than it needs. Not thread-safe.
 class EmbeddingCache {
  public:
-  // Embeddings [n, D] of n entries, without gradient.
+  // Rows [n, …] of n entries, without gradient.
   using Compute = std::function<absl::StatusOr<at::Tensor>(
       absl::Span<const int64_t> entries)>;
 
   // `order`: the entries that can be asked for, distinct, from 0 up.
+  // Only the first `kept` entries, rounded down to whole groups, are kept; the
+  // others are computed at each call that asks for them, together.
   // REQUIRES: group_size > 0.
   EmbeddingCache(std::vector<int64_t> order, int64_t group_size,
-                 Compute compute);
+                 Compute compute,
+                 int64_t kept = std::numeric_limits<int64_t>::max());
 
-  // Rows [n, D] of the entries; errors are those of `compute`.
+  // Rows [n, …] of the entries; errors are those of `compute`.
   // REQUIRES: n > 0; every entry is in `order`.
   absl::StatusOr<at::Tensor> Rows(absl::Span<const int64_t> entries);
 
@@ -39,13 +44,16 @@ class EmbeddingCache {
   void Forget();
 
  private:
+  absl::Status ComputeGroup(int64_t group);
+
   std::vector<int64_t> order_;
   int64_t group_size_;
   Compute compute_;
+  int64_t kept_;
   // Of each entry, its place in order_; −1 for none.
   std::vector<int64_t> places_;
   std::vector<bool> group_known_;
-  // [|order_|, D] by place; undefined before the first call.
+  // [kept_, …] by place; undefined before the first call.
   at::Tensor rows_;
 };
 

@@ -1,80 +1,143 @@
 #include "worker/train/encoder.h"
 
+#include <ATen/ops/constant_pad_nd.h>
+
 #include <algorithm>
-#include <numeric>
+#include <limits>
 #include <utility>
 
 #include "common/status_macros.h"
+#include "worker/train/streams.h"
 
 namespace attune::train {
 namespace {
 
-// Images, and texts, of frozen towers computed at a time.
-constexpr int64_t kFrozenGroup = 64;
+// Frozen texts computed at a time.
+constexpr int64_t kTextGroup = 64;
+
+int64_t LongestText(const TrainingData& data) {
+  size_t longest = 0;
+  for (const auto& text : data.texts) longest = std::max(longest, text.size());
+  return static_cast<int64_t>(longest);
+}
+
+// Entries that the caches may keep: embeddings are small, the states of a
+// beginning are not.
+int64_t KeptEntries(const TrainConfig& config, int64_t tokens, int64_t width) {
+  if (config.trained_part.kind != TrainedPart::Kind::kLastBlocks) {
+    return std::numeric_limits<int64_t>::max();
+  }
+  const auto entry_bytes =
+      std::max<int64_t>(1, tokens * width) * int64_t{sizeof(float)};
+  return config.state_cache_bytes / entry_bytes;
+}
+
+int64_t ImageTokens(const ClipConfig& clip) {
+  const int64_t grid = clip.image_size / clip.patch_size;
+  return grid * grid + 1;
+}
 
 }  // namespace
 
-Encoder::Encoder(const ClipConfig& config, const Savings& savings,
-                 at::Device device,
-                 const std::vector<std::vector<int32_t>>* texts,
+Encoder::Encoder(const ClipConfig& clip, const TrainConfig& config,
+                 const objective::Objective& objective,
+                 const model::Tensors& base, const TrainingData* data,
                  PixelSource* pixels)
-    : config_(config),
-      share_prefixes_(savings.share_prefixes),
-      options_{.readout_only = savings.readout_only,
-               .fused_quick_gelu = savings.fused_quick_gelu,
-               .patches_as_product = savings.patches_as_product},
-      device_(device),
-      texts_(texts),
-      pixels_(pixels) {}
-
-void Encoder::Freeze(const model::Tensors& base, std::vector<int64_t> images) {
-  frozen_images_.emplace(std::move(images), kFrozenGroup,
-                         [this, base](absl::Span<const int64_t> group) {
-                           return Encode(base, group);
-                         });
-  std::vector<int64_t> texts(texts_->size());
-  std::iota(texts.begin(), texts.end(), 0);
-  frozen_texts_.emplace(std::move(texts), kFrozenGroup,
-                        [this, base](absl::Span<const int64_t> group) {
-                          return EncodeTexts(base, group);
-                        });
-}
+    : clip_(clip),
+      share_prefixes_(config.savings.share_prefixes),
+      options_{.readout_only = config.savings.readout_only,
+               .fused_quick_gelu = config.savings.fused_quick_gelu,
+               .patches_as_product = config.savings.patches_as_product},
+      device_(base.begin()->second.device()),
+      frozen_images_(config.savings.cache_frozen
+                         ? FrozenImageBeginning(config.trained_part, clip)
+                         : FrozenBeginning()),
+      frozen_texts_(config.savings.cache_frozen
+                        ? FrozenTextBeginning(config.trained_part, clip)
+                        : FrozenBeginning()),
+      base_(base),
+      data_(data),
+      pixels_(pixels),
+      longest_text_(LongestText(*data)),
+      image_rows_(
+          ImagesByFirstUse(config, objective, *data), ImageGroup(config),
+          [this](absl::Span<const int64_t> images) {
+            return FrozenImages(images);
+          },
+          KeptEntries(config, ImageTokens(clip), clip.vision_width)),
+      text_rows_(
+          TextsByFirstUse(config, objective, *data), kTextGroup,
+          [this](absl::Span<const int64_t> texts) {
+            return FrozenTexts(texts);
+          },
+          KeptEntries(config, longest_text_, clip.text_width)) {}
 
 absl::StatusOr<at::Tensor> Encoder::Images(const model::Tensors& tensors,
                                            absl::Span<const int64_t> images) {
-  return frozen_images_ ? frozen_images_->Rows(images)
-                        : Encode(tensors, images);
+  if (!frozen_images_.any) return EncodeImages(tensors, images);
+  ATTUNE_ASSIGN_OR_RETURN(const at::Tensor rows, image_rows_.Rows(images));
+  if (frozen_images_.whole) return rows;
+  return model::Normalised(model::ImagesFromStates(
+      clip_, tensors, rows, frozen_images_.blocks, options_));
 }
 
 absl::StatusOr<at::Tensor> Encoder::Texts(const model::Tensors& tensors,
                                           absl::Span<const int64_t> texts) {
-  return frozen_texts_ ? frozen_texts_->Rows(texts)
-                       : EncodeTexts(tensors, texts);
+  if (!frozen_texts_.any) return EncodeTexts(tensors, texts);
+  ATTUNE_ASSIGN_OR_RETURN(const at::Tensor rows, text_rows_.Rows(texts));
+  if (frozen_texts_.whole) return rows;
+  ATTUNE_RETURN_IF_ERROR(Pack(texts));
+  return model::Normalised(model::TextsFromStates(
+      clip_, tensors, packed_, model::StatesOfRows(packed_, rows),
+      frozen_texts_.blocks, options_));
 }
 
-absl::StatusOr<at::Tensor> Encoder::Encode(const model::Tensors& tensors,
-                                           absl::Span<const int64_t> images) {
+absl::StatusOr<at::Tensor> Encoder::EncodeImages(
+    const model::Tensors& tensors, absl::Span<const int64_t> images) {
   ATTUNE_ASSIGN_OR_RETURN(const at::Tensor pixels, pixels_->Pixels(images));
   return model::Normalised(
-      model::EncodeImages(config_, tensors, pixels.to(device_), options_));
+      model::EncodeImages(clip_, tensors, pixels.to(device_), options_));
 }
 
 absl::StatusOr<at::Tensor> Encoder::EncodeTexts(
     const model::Tensors& tensors, absl::Span<const int64_t> texts) {
-  if (!std::equal(texts.begin(), texts.end(), packed_texts_.begin(),
-                  packed_texts_.end())) {
-    std::vector<std::vector<int32_t>> rows;
-    rows.reserve(texts.size());
-    for (int64_t text : texts) rows.push_back((*texts_)[text]);
-    ATTUNE_ASSIGN_OR_RETURN(const model::TextBatch batch,
-                            share_prefixes_
-                                ? model::PackTexts(rows, config_)
-                                : model::SeparateTexts(rows, config_));
-    packed_ = batch.To(device_);
-    packed_texts_.assign(texts.begin(), texts.end());
-  }
+  ATTUNE_RETURN_IF_ERROR(Pack(texts));
   return model::Normalised(
-      model::EncodeTexts(config_, tensors, packed_, options_));
+      model::EncodeTexts(clip_, tensors, packed_, options_));
+}
+
+absl::StatusOr<at::Tensor> Encoder::FrozenImages(
+    absl::Span<const int64_t> images) {
+  if (frozen_images_.whole) return EncodeImages(base_, images);
+  ATTUNE_ASSIGN_OR_RETURN(const at::Tensor pixels, pixels_->Pixels(images));
+  return model::ImageStates(clip_, base_, pixels.to(device_),
+                            frozen_images_.blocks, options_);
+}
+
+absl::StatusOr<at::Tensor> Encoder::FrozenTexts(
+    absl::Span<const int64_t> texts) {
+  if (frozen_texts_.whole) return EncodeTexts(base_, texts);
+  ATTUNE_RETURN_IF_ERROR(Pack(texts));
+  const at::Tensor states = model::StatesOfTexts(
+      packed_, model::TextStates(clip_, base_, packed_, frozen_texts_.blocks,
+                                 options_));  // [n, T, W]
+  return at::constant_pad_nd(states, {0, 0, 0, longest_text_ - states.size(1)});
+}
+
+absl::Status Encoder::Pack(absl::Span<const int64_t> texts) {
+  if (std::equal(texts.begin(), texts.end(), packed_texts_.begin(),
+                 packed_texts_.end())) {
+    return absl::OkStatus();
+  }
+  std::vector<std::vector<int32_t>> rows;
+  rows.reserve(texts.size());
+  for (int64_t text : texts) rows.push_back(data_->texts[text]);
+  ATTUNE_ASSIGN_OR_RETURN(const model::TextBatch batch,
+                          share_prefixes_ ? model::PackTexts(rows, clip_)
+                                          : model::SeparateTexts(rows, clip_));
+  packed_ = batch.To(device_);
+  packed_texts_.assign(texts.begin(), texts.end());
+  return absl::OkStatus();
 }
 
 }  // namespace attune::train

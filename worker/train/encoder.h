@@ -6,33 +6,34 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
-#include <optional>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "common/safetensors/clip_layout.h"
 #include "worker/model/clip.h"
+#include "worker/objective/objective.h"
 #include "worker/train/embedding_cache.h"
 #include "worker/train/train_config.h"
 #include "worker/train/training_data.h"
 
 namespace attune::train {
 
-// Not thread-safe.
+// What is frozen is computed once, without gradient, and serves every set of
+// tensors that is passed in: the embeddings of a frozen tower, the states
+// after the frozen beginning of one. Not thread-safe.
 class Encoder {
  public:
-  // `texts` and `pixels` must outlive the encoder.
-  Encoder(const ClipConfig& config, const Savings& savings, at::Device device,
-          const std::vector<std::vector<int32_t>>* texts, PixelSource* pixels);
+  // `base` holds the frozen tensors. `data` and `pixels` must outlive the
+  // encoder.
+  Encoder(const ClipConfig& clip, const TrainConfig& config,
+          const objective::Objective& objective, const model::Tensors& base,
+          const TrainingData* data, PixelSource* pixels);
   Encoder(const Encoder&) = delete;
 
-  // Both towers are those of `base`, whatever tensors are passed in: from now
-  // on every embedding is computed once. `images`: all that will be asked for,
-  // each once.
-  void Freeze(const model::Tensors& base, std::vector<int64_t> images);
-
   // f(x) [n, D] of the images through `tensors`; differentiable in them.
+  // REQUIRES: tensors that differ from the base only in what is trained.
   absl::StatusOr<at::Tensor> Images(const model::Tensors& tensors,
                                     absl::Span<const int64_t> images);
 
@@ -43,23 +44,35 @@ class Encoder {
   at::Device device() const { return device_; }
 
  private:
-  absl::StatusOr<at::Tensor> Encode(const model::Tensors& tensors,
-                                    absl::Span<const int64_t> images);
+  // Packs the texts unless they are those of the last call.
+  absl::Status Pack(absl::Span<const int64_t> texts);
+  // By whole towers, whatever is frozen.
+  absl::StatusOr<at::Tensor> EncodeImages(const model::Tensors& tensors,
+                                          absl::Span<const int64_t> images);
   absl::StatusOr<at::Tensor> EncodeTexts(const model::Tensors& tensors,
                                          absl::Span<const int64_t> texts);
+  // What the caches keep of an image or text: [n, D] of a frozen tower,
+  // [n, T, W] after a frozen beginning.
+  absl::StatusOr<at::Tensor> FrozenImages(absl::Span<const int64_t> images);
+  absl::StatusOr<at::Tensor> FrozenTexts(absl::Span<const int64_t> texts);
 
-  ClipConfig config_;
+  ClipConfig clip_;
   bool share_prefixes_;
   model::EncodeOptions options_;
   at::Device device_;
-  const std::vector<std::vector<int32_t>>* texts_;
+  // Nothing where the savings leave the caches out.
+  FrozenBeginning frozen_images_;
+  FrozenBeginning frozen_texts_;
+  model::Tensors base_;
+  const TrainingData* data_;
   PixelSource* pixels_;
+  // Tokens of the longest text.
+  int64_t longest_text_;
+  EmbeddingCache image_rows_;
+  EmbeddingCache text_rows_;
   // The batch packed last: a fixed list of candidates is packed once.
   std::vector<int64_t> packed_texts_;
   model::TextBatch packed_;
-  // Set where both towers are frozen.
-  std::optional<EmbeddingCache> frozen_images_;
-  std::optional<EmbeddingCache> frozen_texts_;
 };
 
 }  // namespace attune::train

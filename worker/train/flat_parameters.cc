@@ -23,7 +23,8 @@ bool Decays(const std::string& name, const at::Tensor& tensor) {
 }  // namespace
 
 absl::StatusOr<FlatParameters> FlatParameters::Create(
-    const model::Tensors& base, const std::set<std::string>& frozen) {
+    const model::Tensors& base, const std::set<std::string>& frozen,
+    bool share_frozen) {
   FlatParameters parameters;
   int64_t offset = 0;
   for (const bool decays : {true, false}) {
@@ -47,6 +48,11 @@ absl::StatusOr<FlatParameters> FlatParameters::Create(
 
   const at::NoGradGuard no_grad;
   parameters.policy_ = base;
+  if (!share_frozen) {
+    for (const std::string& name : frozen) {
+      parameters.policy_[name] = base.at(name).clone();
+    }
+  }
   parameters.flat_ =
       at::zeros({offset}, base.at(parameters.slots_.front().name).options());
   for (Slot& slot : parameters.slots_) {

@@ -35,11 +35,13 @@ class FlatParameters {
     at::Tensor view;
   };
 
-  // `frozen`: names that are not trained.
+  // `frozen`: names that are not trained; `share_frozen`: their tensors are
+  // the base's, not copies.
   // INVALID_ARGUMENT, reason NOTHING_TO_TRAIN, when every tensor is frozen;
   // reason UNSUPPORTED_DATA_TYPE for a trainable tensor that is not fp32.
   static absl::StatusOr<FlatParameters> Create(
-      const model::Tensors& base, const std::set<std::string>& frozen);
+      const model::Tensors& base, const std::set<std::string>& frozen,
+      bool share_frozen = true);
 
   // All tensors of the policy; trainable ones require a gradient.
   const model::Tensors& policy() const { return policy_; }

@@ -6,7 +6,6 @@
 #include <ATen/ops/tensor.h>
 
 #include <algorithm>
-#include <unordered_map>
 #include <utility>
 
 #include "common/status_macros.h"
@@ -15,56 +14,10 @@
 #include "worker/objective/pair_terms.h"
 #include "worker/objective/positives.h"
 #include "worker/objective/similarity.h"
+#include "worker/train/streams.h"
 
 namespace attune::train {
 namespace {
-
-// Of the data order; the clean stream has 1.
-constexpr uint64_t kTrainingStream = 0;
-// Images of the reference computed at a time: enough for full speed.
-constexpr int64_t kReferenceGroup = 64;
-
-DataOrder TrainingOrder(const TrainConfig& config,
-                        const objective::Objective& objective,
-                        const TrainingData& data) {
-  const size_t count =
-      std::holds_alternative<objective::PairObjective>(objective)
-          ? data.pairs.size()
-          : data.captions.size();
-  return DataOrder(config.seed, kTrainingStream, static_cast<int64_t>(count),
-                   config.batch_size);
-}
-
-std::optional<CleanStream> MakeCleanStream(
-    const TrainConfig& config, const objective::Objective& objective,
-    const TrainingData& data) {
-  const auto* pair = std::get_if<objective::PairObjective>(&objective);
-  const bool uses_z = pair != nullptr && pair->uses_clean_kl;
-  if (config.kl_weight == 0 && !uses_z) return std::nullopt;
-  return CleanStream(config, data);
-}
-
-int64_t ReferenceGroup(const TrainConfig& config) {
-  const int64_t at_a_time =
-      config.micro_batch_size > 0 ? config.micro_batch_size : config.batch_size;
-  return std::min(at_a_time, kReferenceGroup);
-}
-
-// Numbers texts, or images, in the order in which they come.
-class Columns {
- public:
-  int64_t Of(int64_t value) {
-    const auto [place, added] =
-        columns_.try_emplace(value, static_cast<int64_t>(values_.size()));
-    if (added) values_.push_back(value);
-    return place->second;
-  }
-  std::vector<int64_t> Values() && { return std::move(values_); }
-
- private:
-  std::vector<int64_t> values_;
-  std::unordered_map<int64_t, int64_t> columns_;
-};
 
 void AddTo(at::Tensor& sum, const at::Tensor& values) {
   const at::Tensor value = values.detach().sum();
@@ -92,15 +45,15 @@ StepGradient::StepGradient(const TrainConfig& config,
            .clean = clean_ ? clean_->FirstUse(order_.FirstEpoch())
                            : std::vector<int64_t>(),
            .clean_images = clean_ ? clean_->images() : std::vector<int64_t>(),
-           .texts = TextsByFirstUse()},
-          ReferenceGroup(config), config.savings.cache_reference) {}
+           .texts = ReferenceTexts()},
+          ImageGroup(config), config.savings.cache_reference) {}
 
 int64_t StepGradient::clean_batch_size() const {
   return clean_ ? clean_->batch_size() : 0;
 }
 
 // The texts that the reference embeds.
-std::vector<int64_t> StepGradient::TextsByFirstUse() const {
+std::vector<int64_t> StepGradient::ReferenceTexts() const {
   Columns columns;
   if (uses_candidates()) {
     for (int64_t text : data_->candidates) columns.Of(text);

@@ -39,6 +39,11 @@ struct Savings {
   bool readout_only = true;
   // One optimizer pass instead of stock operators.
   bool fused_optimizer = true;
+  // What a frozen tower, or the frozen beginning of one, makes of an image or
+  // text is computed once, and serves policy and reference.
+  bool cache_frozen = true;
+  // Frozen tensors are the base's own memory, not a copy.
+  bool share_frozen = true;
   // QuickGELU in one pass each way.
   bool fused_quick_gelu = true;
   // The patch embedding is one matrix product.
@@ -65,6 +70,11 @@ struct TrainConfig {
   TrainedPart trained_part;
   bool freeze_logit_scale = false;
   LinearHead head;
+  // Most memory that the states after a frozen beginning may take in each
+  // tower, in bytes; an image of ViT-B/32 takes 154 kB (fp32, so that results
+  // stay the same). What does not fit goes through the frozen blocks at every
+  // step.
+  int64_t state_cache_bytes = int64_t{4} << 30;
   // Keep a Beta moving average of the weights.
   bool average = true;
   Savings savings;

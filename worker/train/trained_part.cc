@@ -16,8 +16,9 @@ using Kind = TrainedPart::Kind;
 
 FrozenBeginning Beginning(const TrainedPart& part, Kind other_tower,
                           int layers) {
-  if (part.kind == other_tower || part.kind == Kind::kHead)
-    return {.whole = true};
+  if (part.kind == other_tower || part.kind == Kind::kHead) {
+    return {.any = true, .whole = true};
+  }
   if (part.kind != Kind::kLastBlocks) return {};
   return {.any = true, .blocks = std::max(0, layers - part.last_blocks)};
 }
@@ -25,8 +26,7 @@ FrozenBeginning Beginning(const TrainedPart& part, Kind other_tower,
 // Whether a tensor, named without "visual.", lies in the beginning of its
 // tower.
 bool LiesIn(const FrozenBeginning& beginning, absl::string_view name) {
-  if (beginning.whole) return true;
-  if (!beginning.any) return false;
+  if (!beginning.any || beginning.whole) return beginning.whole;
   if (absl::StartsWith(name, "ln_post") || absl::StartsWith(name, "ln_final") ||
       name == "proj" || name == "text_projection") {
     return false;

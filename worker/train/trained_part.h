@@ -33,11 +33,11 @@ struct TrainedPart {
 
 // What of a tower stays as it is.
 struct FrozenBeginning {
-  // The whole tower: its embeddings are constants.
-  bool whole = false;
-  // Otherwise whether its beginning is frozen: the input embeddings and this
-  // many blocks.
+  // Whether anything does.
   bool any = false;
+  // The whole tower: its embeddings are constants. Otherwise what enters the
+  // first block and this many blocks: the states after them are constants.
+  bool whole = false;
   int blocks = 0;
 };
 FrozenBeginning FrozenImageBeginning(const TrainedPart& part,

@@ -149,18 +149,6 @@ absl::Status Check(const TrainConfig& config,
   return CheckTexts(data);
 }
 
-std::vector<int64_t> DistinctImages(const TrainingData& data) {
-  std::set<int64_t> images(data.clean_images.begin(), data.clean_images.end());
-  for (const PairExample& pair : data.pairs) {
-    images.insert(pair.image);
-    if (pair.clean_image >= 0) images.insert(pair.clean_image);
-  }
-  for (const CaptionExample& example : data.captions) {
-    images.insert(example.image);
-  }
-  return {images.begin(), images.end()};
-}
-
 Optimizer::Path PathOf(const TrainConfig& config) {
   return config.savings.fused_optimizer ? Optimizer::Path::kFused
                                         : Optimizer::Path::kOperators;
@@ -192,8 +180,9 @@ absl::StatusOr<std::unique_ptr<Trainer>> Trainer::Create(
           start[model::kHeadWeight] =
               at::eye(clip.embedding_size, base.at("visual.proj").options());
         }
-        ATTUNE_ASSIGN_OR_RETURN(FlatParameters parameters,
-                                FlatParameters::Create(start, frozen));
+        ATTUNE_ASSIGN_OR_RETURN(
+            FlatParameters parameters,
+            FlatParameters::Create(start, frozen, config.savings.share_frozen));
         return std::unique_ptr<Trainer>(
             new Trainer(config, std::move(objective), clip, base,
                         std::move(data), pixels, std::move(parameters)));
@@ -208,15 +197,13 @@ Trainer::Trainer(const TrainConfig& config, objective::Objective objective,
       data_(std::move(data)),
       parameters_(std::move(parameters)),
       optimizer_(config.optimizer, &parameters_, PathOf(config)),
-      encoder_(clip, config.savings, parameters_.flat().device(), &data_.texts,
-               pixels),
+      encoder_(clip, config, objective, base, &data_, pixels),
       gradient_(config, std::move(objective), &data_, &encoder_, base,
                 parameters_.policy()),
       total_steps_(
           config.steps.value_or(config.epochs * gradient_.steps_per_epoch())),
       beta_average_(total_steps_) {
   if (config.average) average_ = parameters_.flat().clone();
-  if (TrainsHead(config)) encoder_.Freeze(base, DistinctImages(data_));
 }
 
 absl::StatusOr<StepMetrics> Trainer::Step() {

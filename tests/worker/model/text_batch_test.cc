@@ -106,5 +106,28 @@ TEST(SeparateTextsTest, SharesNothing) {
                           ElementsAre(1, 1, 1)));
 }
 
+// Every row's state is its token and position, so each text must find its own.
+TEST(StatesOfTexts, GiveEveryTextItsRowsAndTakeThemBack) {
+  const std::vector<std::vector<int32_t>> texts = {
+      {8, 3, 4, 9}, {8, 3, 9}, {8, 3, 4, 5, 9}, {8, 3, 9}};
+  for (int64_t rows_per_group : {1, 256}) {
+    const TextBatch batch = *PackTexts(texts, kConfig, rows_per_group);
+    const at::Tensor rows =
+        at::stack({batch.tokens, batch.positions}, 1).to(at::kFloat);
+    const at::Tensor states = StatesOfTexts(batch, rows);
+    ASSERT_EQ(states.sizes(), (std::vector<int64_t>{4, 5, 2}));
+    for (int64_t text = 0; text < 4; ++text) {
+      for (size_t depth = 0; depth < texts[text].size(); ++depth) {
+        const at::Tensor state = states[text][static_cast<int64_t>(depth)];
+        EXPECT_EQ(state[0].item<int>(), texts[text][depth]);
+        EXPECT_EQ(state[1].item<int>(), static_cast<int>(depth));
+      }
+    }
+    EXPECT_TRUE(at::equal(StatesOfRows(batch, states), rows));
+    const at::Tensor longer = at::constant_pad_nd(states, {0, 0, 0, 3});
+    EXPECT_TRUE(at::equal(StatesOfRows(batch, longer), rows));
+  }
+}
+
 }  // namespace
 }  // namespace attune::model

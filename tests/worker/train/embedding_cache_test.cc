@@ -53,6 +53,42 @@ TEST(EmbeddingCache, ForgetsWhenTold) {
   EXPECT_EQ(recorder.calls.size(), 2u);
 }
 
+TEST(EmbeddingCache, KeepsWholeGroupsWithinTheBoundAndComputesTheRestAnew) {
+  Recorder recorder;
+  EmbeddingCache cache({4, 2, 0, 3, 1}, 2, recorder.Compute(), /*kept=*/3);
+  const at::Tensor rows = *cache.Rows({3, 4, 1, 2});
+  EXPECT_TRUE(
+      at::equal(rows, at::tensor({3.f, -3.f, 4.f, -4.f, 1.f, -1.f, 2.f, -2.f})
+                          .reshape({4, 2})));
+  ASSERT_TRUE(cache.Rows({4, 2}).ok());
+  EXPECT_TRUE(
+      at::equal(*cache.Rows({0}), at::tensor({0.f, -0.f}).reshape({1, 2})));
+  EXPECT_THAT(recorder.calls,
+              ElementsAre(Entries{4, 2}, Entries{3, 1}, Entries{0}));
+}
+
+TEST(EmbeddingCache, BoundBelowOneGroupKeepsNothing) {
+  Recorder recorder;
+  EmbeddingCache cache({0, 1}, 2, recorder.Compute(), /*kept=*/1);
+  ASSERT_TRUE(cache.Rows({0}).ok());
+  ASSERT_TRUE(cache.Rows({0}).ok());
+  EXPECT_THAT(recorder.calls, ElementsAre(Entries{0}, Entries{0}));
+}
+
+TEST(EmbeddingCache, EntriesMayHaveAnyShape) {
+  EmbeddingCache cache(
+      {0, 1, 2}, 2,
+      [](absl::Span<const int64_t> entries) -> absl::StatusOr<at::Tensor> {
+        return at::full({static_cast<int64_t>(entries.size()), 3, 4},
+                        static_cast<double>(entries[0]));
+      },
+      /*kept=*/2);
+  const at::Tensor rows = *cache.Rows({2, 1});
+  EXPECT_EQ(rows.sizes(), (std::vector<int64_t>{2, 3, 4}));
+  EXPECT_EQ(rows[0].mean().item<float>(), 2);
+  EXPECT_EQ(rows[1].mean().item<float>(), 0);
+}
+
 TEST(EmbeddingCache, FailedGroupIsTriedAgain) {
   bool fails = true;
   EmbeddingCache cache(

@@ -1,8 +1,11 @@
 // Runs that differ only in how they are computed give the same curve.
 
+#include <cmath>
 #include <functional>
 #include <string>
 #include <tuple>
+#include <utility>
+#include <vector>
 
 #include "gtest/gtest.h"
 #include "tests/worker/train/random_task.h"
@@ -145,6 +148,61 @@ INSTANTIATE_TEST_SUITE_P(
         Variant{"StockOptimizer",
                 [](TrainConfig& c) { c.savings.fused_optimizer = false; }}),
     [](const auto& info) { return info.param.name; });
+
+struct PartVariant {
+  std::string name;
+  TrainedPart part;
+  std::function<void(TrainConfig&)> change;
+};
+
+// Each part with each of its savings off.
+std::vector<PartVariant> PartVariants() {
+  using Kind = TrainedPart::Kind;
+  const std::vector<std::pair<std::string, TrainedPart>> parts = {
+      {"Image", {.kind = Kind::kImageTower}},
+      {"Text", {.kind = Kind::kTextTower}},
+      {"Last1", {.kind = Kind::kLastBlocks, .last_blocks = 1}},
+      {"Last2", {.kind = Kind::kLastBlocks, .last_blocks = 2}}};
+  std::vector<PartVariant> variants;
+  for (const auto& [name, part] : parts) {
+    const auto add = [&](const std::string& what,
+                         std::function<void(TrainConfig&)> change) {
+      variants.push_back({name + what, part, std::move(change)});
+    };
+    add("FrozenComputedAnew",
+        [](TrainConfig& c) { c.savings.cache_frozen = false; });
+    add("FrozenCopied", [](TrainConfig& c) { c.savings.share_frozen = false; });
+    add("ReferenceOnline",
+        [](TrainConfig& c) { c.savings.cache_reference = false; });
+    add("PromptsApart",
+        [](TrainConfig& c) { c.savings.share_prefixes = false; });
+    add("MicroBatchesWithTextsEach", [](TrainConfig& c) {
+      c.micro_batch_size = 3;
+      c.savings.texts_once = false;
+    });
+  }
+  return variants;
+}
+
+class EquivalentPartialRun : public testing::TestWithParam<PartVariant> {};
+
+TEST_P(EquivalentPartialRun, HasTheSameCurve) {
+  for (const TrainConfig& whole : {DpoConfig(), InfoNceConfig()}) {
+    TrainConfig config = whole;
+    config.trained_part = GetParam().part;
+    RandomRun run(config);
+    GetParam().change(config);
+    if (config.objective.name == "infonce") config.micro_batch_size = 0;
+    RandomRun changed(config);
+    const auto curve = run.Steps(kSteps);
+    ExpectSameCurve(curve, changed.Steps(kSteps));
+    EXPECT_GT(std::abs(curve.back().loss - curve.front().loss), 0.01);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Ways, EquivalentPartialRun,
+                         testing::ValuesIn(PartVariants()),
+                         [](const auto& info) { return info.param.name; });
 
 TEST(EquivalentRun, WithoutKlOnlyTheBatchsTextsMatter) {
   TrainConfig config = DpoConfig();

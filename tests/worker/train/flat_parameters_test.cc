@@ -44,6 +44,16 @@ TEST(FlatParameters, FrozenTensorsAreTheBasesOwn) {
   }
 }
 
+TEST(FlatParameters, FrozenTensorsAreCopiesWhenNotShared) {
+  const model::Tensors base = Base();
+  const FlatParameters parameters = *FlatParameters::Create(
+      base, {"text_projection"}, /*share_frozen=*/false);
+  const at::Tensor& tensor = parameters.policy().at("text_projection");
+  EXPECT_NE(tensor.data_ptr(), base.at("text_projection").data_ptr());
+  EXPECT_TRUE(at::equal(tensor, base.at("text_projection")));
+  EXPECT_FALSE(tensor.requires_grad());
+}
+
 TEST(FlatParameters, MatricesDecayButEmbeddingsVectorsAndScalarsDoNot) {
   const FlatParameters parameters = *FlatParameters::Create(Base(), {});
   std::vector<std::string> decaying;

@@ -14,6 +14,7 @@ absl::StatusOr<at::Tensor> RandomPixels::Pixels(
     absl::Span<const int64_t> images) {
   at::Tensor pixels = at::empty(
       {static_cast<int64_t>(images.size()), side_, side_, 3}, at::kByte);
+  given_ += static_cast<int64_t>(images.size());
   uint8_t* out = pixels.data_ptr<uint8_t>();
   for (int64_t image : images) {
     std::mt19937 generator(static_cast<unsigned>(image + 1));

@@ -15,10 +15,14 @@ class RandomPixels : public PixelSource {
  public:
   explicit RandomPixels(int64_t side) : side_(side) {}
 
+  // Images given so far.
+  int64_t given() const { return given_; }
+
   absl::StatusOr<at::Tensor> Pixels(absl::Span<const int64_t> images) override;
 
  private:
   int64_t side_;
+  int64_t given_ = 0;
 };
 
 // 16 pixels, 2 + 2 layers, about 10,000 parameters.
