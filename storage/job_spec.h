@@ -65,6 +65,8 @@ struct GuardOptions {
   friend bool operator==(const GuardOptions&, const GuardOptions&) = default;
 };
 
+enum class Precision { kAuto = 1, kFp32 = 2, kBf16 = 3 };
+
 struct TrainSpec {
   std::string dataset;
   std::string base;  // NAME:N
@@ -86,6 +88,7 @@ struct TrainSpec {
   TrainedPart trained_part;
   std::optional<double> head_penalty;  // κ ≥ 0; set for kHead
   std::optional<GuardOptions> guard;
+  Precision precision = Precision::kFp32;
 
   friend bool operator==(const TrainSpec&, const TrainSpec&) = default;
 };

@@ -3,6 +3,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "client/commands/context.h"
@@ -72,6 +73,11 @@ std::string TrainedPart(const v1::TrainedPart& part) {
   }
 }
 
+std::string PrecisionName(v1::Precision precision) {
+  return absl::AsciiStrToLower(
+      WithoutPrefix("PRECISION_", v1::Precision_Name(precision)));
+}
+
 using Fields = std::vector<std::pair<std::string, std::string>>;
 
 std::string DescribeGuard(const v1::TrainSpec& spec) {
@@ -103,6 +109,7 @@ void AddSpec(const v1::TrainSpec& spec, Fields* fields) {
        {"Output model", spec.output_model()},
        {"Objective", DescribeObjective(spec)},
        {"Trained", TrainedPart(spec.trained_part())},
+       {"Precision", PrecisionName(spec.precision())},
        {"Optimizer", absl::StrCat(adamw ? "adamw" : "adamax",
                                   ", learning-rate ", optimizer.learning_rate(),
                                   ", weight-decay ", optimizer.weight_decay(),

@@ -236,6 +236,11 @@ void AddJobOptions(CLI::App& command, JobOptions& options) {
       "towers; its versions serve a knob, --t) [all]");
   command.add_option("--head-penalty", options.head_penalty,
                      "Of --train head: weight of ||I - W W^T||, >= 0 [0.01]");
+  command
+      .add_option("--precision", options.precision,
+                  "Of matrix products: fp32, bf16 (needs hardware for it) or "
+                  "auto (bf16 where the worker has it) [fp32]")
+      ->check(CLI::IsMember({"auto", "fp32", "bf16"}));
   command.add_flag("--freeze-logit-scale", options.freeze_logit_scale,
                    "Do not train the logit scale");
   // The count is negative for --no-average; without either, nothing runs.
@@ -307,6 +312,11 @@ absl::StatusOr<v1::TrainSpec> ToTrainSpec(const JobOptions& options) {
       return UsageError("--head-penalty belongs to --train head: leave it out");
     }
     spec.mutable_head()->set_penalty(*options.head_penalty);
+  }
+  if (options.precision) {
+    spec.set_precision(*options.precision == "auto"   ? v1::PRECISION_AUTO
+                       : *options.precision == "bf16" ? v1::PRECISION_BF16
+                                                      : v1::PRECISION_FP32);
   }
   spec.set_freeze_logit_scale(options.freeze_logit_scale);
   if (options.average) spec.set_average(*options.average);

@@ -35,6 +35,7 @@ struct JobOptions {
   std::optional<int64_t> seed;
   std::optional<std::string> train;
   std::optional<double> head_penalty;
+  std::optional<std::string> precision;
   bool freeze_logit_scale = false;
   std::optional<bool> average;
   std::optional<int64_t> checkpoint_every;

@@ -81,6 +81,9 @@ void AddSpec(const storage::TrainSpec& spec, FieldList& fields) {
     fields.Add("guard.patience", static_cast<int64_t>(spec.guard->patience));
     fields.Add("guard.best_by", spec.guard->best_by);
   }
+  if (spec.precision != storage::Precision::kFp32) {
+    fields.Add("precision", static_cast<int64_t>(spec.precision));
+  }
 }
 
 void AddSpec(const storage::EvaluateSpec& spec, FieldList& fields) {

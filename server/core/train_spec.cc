@@ -284,6 +284,7 @@ absl::StatusOr<TrainSpec> ResolveTrainSpec(const TrainRequest& request) {
   checker.Check(spec.micro_batch_size <= spec.batch_size,
                 "train.micro_batch_size", "must not exceed batch_size");
   ResolveTrainedPart(request, spec, checker);
+  spec.precision = request.precision;
   spec.checkpoint_every = request.checkpoint_every;
   checker.Check(spec.checkpoint_every.value_or(1) >= 1,
                 "train.checkpoint_every", "must be 1 step or above");

@@ -56,6 +56,7 @@ struct TrainRequest {
   storage::TrainedPart trained_part;
   std::optional<HeadRequest> head;
   std::optional<storage::GuardOptions> guard;
+  storage::Precision precision = storage::Precision::kFp32;
 };
 
 struct EvaluateRequest {

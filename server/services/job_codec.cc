@@ -140,6 +140,20 @@ absl::StatusOr<storage::TrainedPart> FromProto(const v1::TrainedPart& proto) {
   return part;
 }
 
+absl::StatusOr<storage::Precision> FromProto(v1::Precision proto) {
+  switch (proto) {
+    case v1::PRECISION_UNSPECIFIED:
+    case v1::PRECISION_FP32:
+      return storage::Precision::kFp32;
+    case v1::PRECISION_AUTO:
+      return storage::Precision::kAuto;
+    case v1::PRECISION_BF16:
+      return storage::Precision::kBf16;
+    default:
+      return InvalidField("train.precision", "is unknown");
+  }
+}
+
 }  // namespace
 
 v1::TrainSpec ToProto(const storage::TrainSpec& spec) {
@@ -174,6 +188,7 @@ v1::TrainSpec ToProto(const storage::TrainSpec& spec) {
     proto.mutable_head()->set_penalty(*spec.head_penalty);
   }
   if (spec.guard.has_value()) *proto.mutable_guard() = ToProto(*spec.guard);
+  proto.set_precision(static_cast<v1::Precision>(spec.precision));
   return proto;
 }
 
@@ -292,6 +307,7 @@ absl::StatusOr<core::TrainRequest> FromProto(const v1::TrainSpec& spec) {
   request.eval_dataset = spec.eval_dataset();
   request.truncate = spec.truncate();
   ATTUNE_ASSIGN_OR_RETURN(request.trained_part, FromProto(spec.trained_part()));
+  ATTUNE_ASSIGN_OR_RETURN(request.precision, FromProto(spec.precision()));
   if (spec.has_head()) {
     request.head =
         core::HeadRequest{.penalty = ATTUNE_GET_OPTIONAL(spec.head(), penalty)};

@@ -97,7 +97,7 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(
     TrainSpec, dataset, base, output_model, objective, optimizer, epochs, steps,
     batch_size, clean_batch_size, micro_batch_size, seed, freeze_logit_scale,
     average, checkpoint_every, eval_dataset, truncate, trained_part,
-    head_penalty, guard)
+    head_penalty, guard, precision)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(EvaluateSpec, dataset, model,
                                                 against, templates, truncate,
                                                 group_by, seed)

@@ -153,6 +153,13 @@ TEST(JobOptions, TrainNamesAPart) {
              "dpo {} trained_part { kind: KIND_LAST last_blocks: 2 }");
 }
 
+TEST(JobOptions, PrecisionReachesItsField) {
+  ExpectSpec({"--precision", "auto"}, "dpo {} precision: PRECISION_AUTO");
+  ExpectSpec({"--precision", "fp32"}, "dpo {} precision: PRECISION_FP32");
+  ExpectSpec({"--precision", "bf16"}, "dpo {} precision: PRECISION_BF16");
+  EXPECT_THROW(Parse({"--precision", "fp16"}).IgnoreError(), CLI::ParseError);
+}
+
 TEST(JobOptions, APartThatIsNoneIsAUsageError) {
   for (const char* part : {"vision", "last", "last:", "last:0", "last:-1",
                            "last:two", "last:99999999999"}) {

@@ -1,6 +1,7 @@
 #include "worker/content/device.h"
 
 #include <ATen/Context.h>
+#include <ATen/cpu/Utils.h>
 #include <ATen/detail/CUDAHooksInterface.h>
 #include <dlfcn.h>
 #include <unistd.h>
@@ -86,6 +87,21 @@ absl::StatusOr<at::Device> ResolveDevice(absl::string_view name) {
         absl::StrCat("there is no GPU ", index, ": the machine has ", gpus));
   }
   return at::Device(at::kCUDA, static_cast<at::DeviceIndex>(index));
+}
+
+bool HasBf16(const at::Device& device) {
+  if (device.is_cuda()) {
+    return at::detail::getCUDAHooks().supportsBFloat16ConvolutionWithCuDNNv8();
+  }
+  const auto capabilities = at::cpu::get_cpu_capabilities();
+  for (const char* name : {"avx512_bf16", "amx_bf16"}) {
+    const auto found = capabilities.find(name);
+    if (found != capabilities.end() && found->second.isBool() &&
+        found->second.toBool()) {
+      return true;
+    }
+  }
+  return false;
 }
 
 v1::WorkerDevice DescribeDevice(const at::Device& device) {

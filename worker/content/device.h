@@ -17,6 +17,10 @@ namespace attune::content {
 // a GPU that is not there or that this build cannot use.
 absl::StatusOr<at::Device> ResolveDevice(absl::string_view name);
 
+// Whether the device has bf16 arithmetic: a CPU with AVX512-BF16 or AMX, a GPU
+// of compute capability 8.0 or above.
+bool HasBf16(const at::Device& device);
+
 // What the worker says of its device. Makes no context on a GPU.
 v1::WorkerDevice DescribeDevice(const at::Device& device);
 

@@ -6,6 +6,7 @@
 #include <array>
 #include <vector>
 
+#include "worker/model/bf16_products.h"
 #include "worker/model/transformer.h"
 
 namespace attune::model {
@@ -137,6 +138,7 @@ at::Tensor ImageStates(const ClipConfig& config, const Tensors& tensors,
                        const EncodeOptions& options) {
   const int64_t batch = pixels.size(0);
   const int64_t width = config.vision_width;
+  const Bf16Products bf16(pixels.device().type(), options.bf16_products);
   at::Tensor x =
       at::cat({tensors.at("visual.class_embedding").expand({batch, 1, width}),
                PatchEmbedding(config, tensors, pixels, options)},
@@ -151,10 +153,13 @@ at::Tensor ImageStates(const ClipConfig& config, const Tensors& tensors,
 at::Tensor ImagesFromStates(const ClipConfig& config, const Tensors& tensors,
                             const at::Tensor& states, int blocks,
                             const EncodeOptions& options) {
-  const at::Tensor x =
-      ReadoutOfBlocks(states.reshape({-1, config.vision_width}),
-                      ImageBlocks(config, tensors, options), blocks,
-                      ImageSequences(config, states.size(0)));
+  at::Tensor x;
+  {
+    const Bf16Products bf16(states.device().type(), options.bf16_products);
+    x = ReadoutOfBlocks(states.reshape({-1, config.vision_width}),
+                        ImageBlocks(config, tensors, options), blocks,
+                        ImageSequences(config, states.size(0)));
+  }
   return at::mm(LayerNorm(x, tensors, "visual.ln_post"),
                 tensors.at("visual.proj"));
 }
@@ -174,6 +179,7 @@ at::Tensor EncodeImages(const ClipConfig& config, const Tensors& tensors,
 at::Tensor TextStates(const ClipConfig& config, const Tensors& tensors,
                       const TextBatch& batch, int blocks,
                       const EncodeOptions& options) {
+  const Bf16Products bf16(batch.tokens.device().type(), options.bf16_products);
   const at::Tensor x =
       at::embedding(tensors.at("token_embedding.weight"), batch.tokens) +
       at::embedding(tensors.at("positional_embedding"), batch.positions);
@@ -184,9 +190,12 @@ at::Tensor TextStates(const ClipConfig& config, const Tensors& tensors,
 at::Tensor TextsFromStates(const ClipConfig& config, const Tensors& tensors,
                            const TextBatch& batch, const at::Tensor& states,
                            int blocks, const EncodeOptions& options) {
-  const at::Tensor x =
-      ReadoutOfBlocks(states, TextBlocks(config, tensors, options), blocks,
-                      TextSequences(config, batch));
+  at::Tensor x;
+  {
+    const Bf16Products bf16(states.device().type(), options.bf16_products);
+    x = ReadoutOfBlocks(states, TextBlocks(config, tensors, options), blocks,
+                        TextSequences(config, batch));
+  }
   const at::Tensor embeddings =
       at::mm(LayerNorm(x, tensors, "ln_final"), tensors.at("text_projection"));
   return embeddings.index_select(0, batch.text_index);

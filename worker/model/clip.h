@@ -26,7 +26,7 @@ namespace attune::model {
 // Name → tensor. Copying shares the storage.
 using Tensors = std::map<std::string, at::Tensor>;
 
-// Exact savings that a test turns off; the results are equal up to rounding.
+// How to compute. The savings are exact up to rounding, and on but in tests.
 struct EncodeOptions {
   // Compute the last block's query, projection and MLP only for the token
   // that is read out; keys and values are needed for all.
@@ -35,6 +35,10 @@ struct EncodeOptions {
   bool fused_quick_gelu = true;
   // The patch embedding as one matrix product instead of a convolution.
   bool patches_as_product = true;
+  // Not exact: patches and blocks take their matrix products in bf16
+  // (bf16_products.h). What goes from block to block, layer norms and the last
+  // projection stay fp32, and so does the result.
+  bool bf16_products = false;
 };
 
 // Image embeddings [B, D], not normalised.

@@ -5,6 +5,7 @@
 #include <string>
 #include <utility>
 
+#include "common/error.h"
 #include "common/grpc/objective_codec.h"
 #include "common/status_macros.h"
 #include "worker/task/text_rows.h"
@@ -70,6 +71,16 @@ train::TrainConfig ToTrainConfig(const v1::TrainSpec& spec) {
   config.freeze_logit_scale = spec.freeze_logit_scale();
   config.average = spec.average();
   return config;
+}
+
+absl::StatusOr<bool> UsesBf16(v1::Precision precision, bool device_has_bf16) {
+  if (precision == v1::PRECISION_AUTO) return device_has_bf16;
+  if (precision != v1::PRECISION_BF16) return false;
+  if (device_has_bf16) return true;
+  return Error(absl::StatusCode::kFailedPrecondition, "PRECISION_UNSUPPORTED",
+               "the worker's device has no bf16 arithmetic, which needs a CPU "
+               "with AVX512-BF16 or AMX or a GPU of compute capability 8.0; "
+               "submit the job with precision fp32 or auto");
 }
 
 absl::StatusOr<train::TrainingData> ToTrainingData(const v1::TrainSpec& spec,

@@ -19,6 +19,11 @@ namespace attune::task {
 // REQUIRES: a spec with every default filled in, as a task has.
 train::TrainConfig ToTrainConfig(const v1::TrainSpec& spec);
 
+// Whether a job computes in bf16 on a device that has it or not.
+// FAILED_PRECONDITION (PRECISION_UNSUPPORTED) when it must and the device does
+// not.
+absl::StatusOr<bool> UsesBf16(v1::Precision precision, bool device_has_bf16);
+
 // The streams of the spec's objective: pairs or captions, and where they are
 // used the candidates and the clean pictures: the clean examples, and of every
 // pair its clean twin. Images are numbered as in `examples.images`. Errors

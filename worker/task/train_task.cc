@@ -14,6 +14,7 @@
 #include "common/error.h"
 #include "common/grpc/time_conversion.h"
 #include "common/status_macros.h"
+#include "worker/content/device.h"
 #include "worker/content/tensor_upload.h"
 #include "worker/content/version_loader.h"
 #include "worker/task/checkpoint_schedule.h"
@@ -60,6 +61,11 @@ class Run {
       : context_(context), task_(task), attempt_(attempt) {}
 
   absl::StatusOr<v1::TrainResult> ToTheEnd() {
+    config_ = ToTrainConfig(task_.spec());
+    ATTUNE_ASSIGN_OR_RETURN(
+        config_.bf16,
+        UsesBf16(task_.spec().precision(), content::HasBf16(context_.device)));
+    spdlog::info("computing in {}", config_.bf16 ? "bf16" : "fp32");
     ATTUNE_ASSIGN_OR_RETURN(
         base_, content::LoadVersion(context_.connection, task_.base(),
                                     context_.device));
@@ -100,8 +106,8 @@ class Run {
   }
 
   absl::StatusOr<std::unique_ptr<train::Trainer>> NewTrainer() {
-    return train::Trainer::Create(ToTrainConfig(task_.spec()), base_.config,
-                                  base_.tensors, data_, pixels_.get());
+    return train::Trainer::Create(config_, base_.config, base_.tensors, data_,
+                                  pixels_.get());
   }
 
   CheckpointIdentity identity() const {
@@ -294,6 +300,7 @@ class Run {
   const v1::TrainTask& task_;
   const int attempt_;
   const Clock& clock_ = Clock::Real();
+  train::TrainConfig config_;
   content::LoadedVersion base_;
   train::TrainingData data_;
   std::unique_ptr<PixelStore> pixels_;

@@ -47,7 +47,8 @@ Encoder::Encoder(const ClipConfig& clip, const TrainConfig& config,
       share_prefixes_(config.savings.share_prefixes),
       options_{.readout_only = config.savings.readout_only,
                .fused_quick_gelu = config.savings.fused_quick_gelu,
-               .patches_as_product = config.savings.patches_as_product},
+               .patches_as_product = config.savings.patches_as_product,
+               .bf16_products = config.bf16},
       device_(base.begin()->second.device()),
       frozen_images_(config.savings.cache_frozen
                          ? FrozenImageBeginning(config.trained_part, clip)

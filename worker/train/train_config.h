@@ -75,6 +75,9 @@ struct TrainConfig {
   // stay the same). What does not fit goes through the frozen blocks at every
   // step.
   int64_t state_cache_bytes = int64_t{4} << 30;
+  // The towers' matrix products in bf16; weights, gradients, moments, average,
+  // embeddings, logits and losses stay fp32.
+  bool bf16 = false;
   // Keep a Beta moving average of the weights.
   bool average = true;
   Savings savings;

@@ -423,6 +423,9 @@ TEST_F(JobManagerTest, TheConfigDigestChangesWithEveryInput) {
   other = spec;
   other.trained_part.kind = storage::TrainedKind::kImage;
   EXPECT_NE(ConfigDigest(other, {"x", "y"}), digest);
+  other = spec;
+  other.precision = storage::Precision::kAuto;
+  EXPECT_NE(ConfigDigest(other, {"x", "y"}), digest);
 }
 
 }  // namespace

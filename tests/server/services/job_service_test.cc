@@ -175,6 +175,18 @@ TEST_F(JobServiceTest, TheTrainedPartComesBackAsItWasGiven) {
   EXPECT_THAT(Create(request), HasError(kInvalid, "INVALID_FIELD"));
 }
 
+TEST_F(JobServiceTest, ThePrecisionComesBackAsItWasGiven) {
+  v1::CreateJobRequest request = DpoRequest();
+  EXPECT_EQ(Create(request)->train().precision(), v1::PRECISION_FP32);
+  for (const auto precision :
+       {v1::PRECISION_AUTO, v1::PRECISION_FP32, v1::PRECISION_BF16}) {
+    request.mutable_train()->set_precision(precision);
+    EXPECT_EQ(Create(request)->train().precision(), precision);
+  }
+  request.mutable_train()->set_precision(static_cast<v1::Precision>(99));
+  EXPECT_THAT(Create(request), HasError(kInvalid, "INVALID_FIELD"));
+}
+
 TEST_F(JobServiceTest, ABadRequestNamesItsFieldOverTheWire) {
   v1::CreateJobRequest request = DpoRequest();
   request.mutable_train()->mutable_optimizer()->set_learning_rate(-1);

@@ -36,6 +36,7 @@ TrainSpec FullTrainSpec() {
   spec.truncate = true;
   spec.trained_part = {.kind = TrainedKind::kLast, .last_blocks = 2};
   spec.head_penalty = 0.25;
+  spec.precision = Precision::kBf16;
   return spec;
 }
 

@@ -68,6 +68,17 @@ TEST_F(TrainInputsTest, TheTrainedPartIsTakenOver) {
   EXPECT_EQ(ToTrainConfig(spec_).trained_part.last_blocks, 2);
 }
 
+TEST(UsesBf16Test, OnlyWhereItIsWantedAndThere) {
+  EXPECT_FALSE(*UsesBf16(v1::PRECISION_UNSPECIFIED, true));
+  EXPECT_FALSE(*UsesBf16(v1::PRECISION_FP32, true));
+  EXPECT_TRUE(*UsesBf16(v1::PRECISION_AUTO, true));
+  EXPECT_FALSE(*UsesBf16(v1::PRECISION_AUTO, false));
+  EXPECT_TRUE(*UsesBf16(v1::PRECISION_BF16, true));
+  const absl::Status status = UsesBf16(v1::PRECISION_BF16, false).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(ErrorReason(status), "PRECISION_UNSUPPORTED");
+}
+
 TEST_F(TrainInputsTest, DpoTrainsOnPairsAndRegularisesOnCleanPictures) {
   spec_.mutable_dpo()->set_kl_weight(1);
   const auto data = Data();
