@@ -201,6 +201,13 @@ struct Checkpoint {
 
 // ---- models
 
+// Embeddings of images by a version, which jobs share. What the tensors mean is
+// the worker's affair.
+struct StoredEmbeddings {
+  std::string variant;  // how they were computed
+  TensorManifest manifest;
+};
+
 enum class VersionSource { kImported = 1, kAverage = 2, kLastIterate = 3 };
 
 using attune::Activation;

@@ -146,6 +146,16 @@ class ModelStore {
       absl::string_view model, int32_t before, int limit) const = 0;
   virtual absl::StatusOr<TensorManifest> GetManifest(
       absl::string_view manifest_digest) const = 0;
+  // Keeps embeddings of images of a dataset by the versions of a manifest,
+  // until these or the dataset are deleted. NOT_FOUND without them.
+  virtual absl::Status AddEmbeddings(absl::string_view manifest_digest,
+                                     absl::string_view dataset,
+                                     const StoredEmbeddings& embeddings) = 0;
+  // Those of a manifest: the dataset's own, oldest first, then those of other
+  // datasets, newest first. NOT_FOUND without manifest or dataset.
+  virtual absl::StatusOr<std::vector<StoredEmbeddings>> ListEmbeddings(
+      absl::string_view manifest_digest, absl::string_view dataset,
+      int limit) const = 0;
   // number 0 removes the alias. NOT_FOUND without the version or, for 0, the
   // alias.
   virtual absl::Status SetAlias(absl::string_view model,
@@ -181,8 +191,8 @@ class StateTransaction {
   virtual RequestStore& requests() = 0;
   virtual UploadStore& uploads() = 0;
 
-  // Of those digests, the ones that an example, a manifest of a version or a
-  // checkpoint, or an upload that is not committed names.
+  // Of those digests, the ones that an example, a manifest (of a version, a
+  // checkpoint or embeddings), or an upload that is not committed names.
   virtual absl::StatusOr<std::vector<std::string>> FindReferencedBlobs(
       absl::Span<const std::string> digests) = 0;
   // All such digests in their order, those after `after` ("" for the first).

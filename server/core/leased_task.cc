@@ -10,6 +10,9 @@
 namespace attune::core {
 namespace {
 
+// In a task, which has to stay a small message.
+constexpr int kMaxEmbeddings = 100;
+
 absl::StatusOr<VersionContent> ReadVersion(
     storage::StateTransaction& transaction, absl::string_view version) {
   VersionContent content;
@@ -31,6 +34,9 @@ absl::Status ReadInputs(storage::StateTransaction& transaction,
   }
   ATTUNE_ASSIGN_OR_RETURN(std::vector<storage::Checkpoint> checkpoints,
                           transaction.jobs().ListCheckpoints(task.job.id));
+  ATTUNE_ASSIGN_OR_RETURN(task.embeddings, transaction.models().ListEmbeddings(
+                                               task.model->version.digest,
+                                               spec.dataset, kMaxEmbeddings));
   if (checkpoints.empty()) return absl::OkStatus();
   task.checkpoint = std::move(checkpoints.front());
   checkpoints.erase(checkpoints.begin());

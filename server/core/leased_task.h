@@ -29,6 +29,8 @@ struct LeasedTask {
   std::optional<storage::Checkpoint> checkpoint;  // the last, if any
   // Newest first, for a last one that turns out to be damaged.
   std::vector<storage::Checkpoint> earlier_checkpoints;
+  // Training only: what earlier jobs computed of the base.
+  std::vector<storage::StoredEmbeddings> embeddings;
 };
 
 // Reads what a job names into a task without its token. NOT_FOUND when

@@ -29,6 +29,8 @@ using storage::VersionSource;
 constexpr size_t kMaxFigures = 50'000;
 constexpr size_t kMaxInvalidExamples = 100;
 constexpr size_t kMaxNoteBytes = 1'000;
+constexpr size_t kMaxVariantBytes = 64;
+constexpr size_t kMaxEmbeddingTensors = 8;
 
 absl::Status InvalidResult(absl::string_view problem) {
   return Error(absl::StatusCode::kInvalidArgument, "INVALID_RESULT", problem);
@@ -99,6 +101,19 @@ absl::Status CheckFigures(const EvaluateResult& result) {
   return absl::OkStatus();
 }
 
+// Their tensors are the worker's affair.
+absl::Status CheckEmbeddings(const storage::StoredEmbeddings& embeddings) {
+  if (embeddings.variant.empty() ||
+      embeddings.variant.size() > kMaxVariantBytes) {
+    return InvalidResult("the variant of embeddings must have 1 to 64 bytes");
+  }
+  if (embeddings.manifest.empty() ||
+      embeddings.manifest.size() > kMaxEmbeddingTensors) {
+    return InvalidResult("embeddings must have 1 to 8 tensors");
+  }
+  return ValidateManifest(embeddings.manifest);
+}
+
 absl::Status CheckShape(const Job& job, const TrainResult& result) {
   const auto* spec = std::get_if<storage::TrainSpec>(&job.spec);
   if (spec == nullptr) return InvalidResult("the task is no training");
@@ -111,6 +126,9 @@ absl::Status CheckShape(const Job& job, const TrainResult& result) {
     return InvalidResult(
         "outputs must be the average (unless the job has none), then the last "
         "iterate");
+  }
+  if (result.embeddings.has_value()) {
+    ATTUNE_RETURN_IF_ERROR(CheckEmbeddings(*result.embeddings));
   }
   if (!result.evaluations.empty() && spec->eval_dataset.empty()) {
     return InvalidResult("the job has no eval_dataset");
@@ -243,6 +261,10 @@ absl::StatusOr<std::vector<std::string>> ApplyTraining(
                    /*move_latest=*/names.empty()));
     names.push_back(VersionName(added));
   }
+  if (result.embeddings.has_value()) {
+    ATTUNE_RETURN_IF_ERROR(transaction.models().AddEmbeddings(
+        base.digest, spec.dataset, *result.embeddings));
+  }
   for (size_t i = 0; i < result.evaluations.size(); ++i) {
     ATTUNE_RETURN_IF_ERROR(InsertEvaluation(transaction, job, spec.eval_dataset,
                                             names[i], spec.base,
@@ -281,6 +303,10 @@ absl::StatusOr<TaskReports::Completion> TaskReports::PrepareCompletion(
       training != nullptr && !completion.repeated) {
     for (const TrainOutput& output : training->outputs) {
       ATTUNE_RETURN_IF_ERROR(CheckBlobs(blobs_, output.manifest));
+    }
+    if (training->embeddings.has_value()) {
+      ATTUNE_RETURN_IF_ERROR(
+          CheckBlobs(blobs_, training->embeddings->manifest));
     }
   }
   return completion;

@@ -39,6 +39,7 @@ struct TrainResult {
   std::vector<EvaluateResult> evaluations;
   std::optional<int64_t> steps_done = {};  // unset: all
   std::string note = {};                   // one sentence or none
+  std::optional<storage::StoredEmbeddings> embeddings = {};
 };
 
 struct ValidateResult {

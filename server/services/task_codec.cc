@@ -48,6 +48,11 @@ void FillTask(const core::LeasedTask& task, const storage::TrainSpec& spec,
   if (task.eval_dataset.has_value()) {
     *train->mutable_eval_dataset() = ToProto(*task.eval_dataset);
   }
+  for (const storage::StoredEmbeddings& embeddings : task.embeddings) {
+    v1::StoredEmbeddings* stored = train->add_embeddings();
+    stored->set_variant(embeddings.variant);
+    *stored->mutable_manifest() = services::ToProto(embeddings.manifest);
+  }
 }
 
 void FillTask(const core::LeasedTask& task, const storage::EvaluateSpec& spec,
@@ -112,6 +117,11 @@ absl::StatusOr<core::TrainResult> FromProto(const v1::TrainResult& proto) {
   }
   if (proto.has_steps_done()) result.steps_done = proto.steps_done();
   result.note = proto.note();
+  if (proto.has_embeddings()) {
+    result.embeddings = storage::StoredEmbeddings{
+        .variant = proto.embeddings().variant(),
+        .manifest = services::FromProto(proto.embeddings().manifest())};
+  }
   return result;
 }
 

@@ -19,6 +19,7 @@ ATTUNE_SCRIPT(attune_state_0001)
 ATTUNE_SCRIPT(attune_state_0002)
 ATTUNE_SCRIPT(attune_state_0003)
 ATTUNE_SCRIPT(attune_state_0004)
+ATTUNE_SCRIPT(attune_state_0005)
 ATTUNE_SCRIPT(attune_blobs_0001)
 #undef ATTUNE_SCRIPT
 
@@ -128,11 +129,11 @@ absl::Status CheckVersion(Connection& connection, const Schema& schema) {
 }
 
 const Schema& StateSchema() {
-  static const Schema& schema =
-      *new Schema{0x4174534c,
-                  {attune_state_0001(), attune_state_0002(),
-                   attune_state_0003(), attune_state_0004()},
-                  /*quick_check=*/""};
+  static const Schema& schema = *new Schema{
+      0x4174534c,
+      {attune_state_0001(), attune_state_0002(), attune_state_0003(),
+       attune_state_0004(), attune_state_0005()},
+      /*quick_check=*/""};
   return schema;
 }
 

@@ -111,11 +111,21 @@ absl::StatusOr<int64_t> SqliteModelStore::FindId(absl::string_view name) const {
                    "SELECT id FROM models WHERE name = ?", name);
 }
 
+absl::StatusOr<int64_t> SqliteModelStore::FindManifest(
+    absl::string_view digest) const {
+  return SelectOne(connection_, NotFound("manifest", digest), ReadInt64,
+                   "SELECT id FROM manifests WHERE digest = ?", digest);
+}
+
+absl::StatusOr<int64_t> SqliteModelStore::FindDataset(
+    absl::string_view name) const {
+  return SelectOne(connection_, NotFound("dataset", name), ReadInt64,
+                   "SELECT id FROM datasets WHERE name = ?", name);
+}
+
 absl::StatusOr<int64_t> SqliteModelStore::FindOrInsertManifest(
     const Version& version, const TensorManifest& manifest) {
-  absl::StatusOr<int64_t> found =
-      SelectOne(connection_, NotFound("manifest", version.digest), ReadInt64,
-                "SELECT id FROM manifests WHERE digest = ?", version.digest);
+  absl::StatusOr<int64_t> found = FindManifest(version.digest);
   if (!absl::IsNotFound(found.status())) return found;
   return InsertManifest(connection_, version.digest, manifest);
 }
@@ -174,11 +184,51 @@ absl::StatusOr<std::vector<Version>> SqliteModelStore::ListVersions(
 
 absl::StatusOr<TensorManifest> SqliteModelStore::GetManifest(
     absl::string_view manifest_digest) const {
-  ATTUNE_ASSIGN_OR_RETURN(
-      const int64_t id,
-      SelectOne(connection_, NotFound("manifest", manifest_digest), ReadInt64,
-                "SELECT id FROM manifests WHERE digest = ?", manifest_digest));
+  ATTUNE_ASSIGN_OR_RETURN(const int64_t id, FindManifest(manifest_digest));
   return ReadManifest(connection_, id);
+}
+
+absl::Status SqliteModelStore::AddEmbeddings(
+    absl::string_view manifest_digest, absl::string_view dataset,
+    const StoredEmbeddings& embeddings) {
+  ATTUNE_ASSIGN_OR_RETURN(const int64_t base, FindManifest(manifest_digest));
+  ATTUNE_ASSIGN_OR_RETURN(const int64_t dataset_id, FindDataset(dataset));
+  ATTUNE_ASSIGN_OR_RETURN(
+      const int64_t manifest,
+      InsertManifest(connection_, std::nullopt, embeddings.manifest));
+  return Execute(connection_,
+                 "INSERT INTO embeddings (base, dataset, variant, manifest)"
+                 " VALUES (?, ?, ?, ?)",
+                 base, dataset_id, embeddings.variant, manifest);
+}
+
+absl::StatusOr<std::vector<StoredEmbeddings>> SqliteModelStore::ListEmbeddings(
+    absl::string_view manifest_digest, absl::string_view dataset,
+    int limit) const {
+  ATTUNE_ASSIGN_OR_RETURN(const int64_t base, FindManifest(manifest_digest));
+  ATTUNE_ASSIGN_OR_RETURN(const int64_t dataset_id, FindDataset(dataset));
+  std::vector<StoredEmbeddings> all;
+  std::vector<int64_t> manifests;
+  const auto read = [&](Row& row) {
+    all.push_back({.variant = row.Text(), .manifest = {}});
+    manifests.push_back(row.Int64());
+  };
+  ATTUNE_RETURN_IF_ERROR(
+      ForEachRow(connection_, read,
+                 "SELECT variant, manifest FROM embeddings INDEXED BY "
+                 "embeddings_by_dataset"
+                 " WHERE dataset = ? AND base = ? ORDER BY id LIMIT ?",
+                 dataset_id, base, limit));
+  ATTUNE_RETURN_IF_ERROR(ForEachRow(
+      connection_, read,
+      "SELECT variant, manifest FROM embeddings INDEXED BY embeddings_by_base"
+      " WHERE base = ? AND dataset <> ? ORDER BY id DESC LIMIT ?",
+      base, dataset_id, limit - static_cast<int>(all.size())));
+  for (size_t i = 0; i < all.size(); ++i) {
+    ATTUNE_ASSIGN_OR_RETURN(all[i].manifest,
+                            ReadManifest(connection_, manifests[i]));
+  }
+  return all;
 }
 
 absl::Status SqliteModelStore::SetAlias(absl::string_view model,

@@ -107,6 +107,46 @@ def test_the_whole_path_from_pictures_to_a_served_model(attune, tmp_path):
   assert "NOT_FOUND" in attune.errors
 
 
+def tensor_bytes(path):
+  """Name to bytes of the tensors of a safetensors file."""
+  data = path.read_bytes()
+  size = int.from_bytes(data[:8], "little")
+  header = json.loads(data[8:8 + size])
+  header.pop("__metadata__", None)
+  return {
+      name: data[8 + size + entry["data_offsets"][0]:8 + size +
+                 entry["data_offsets"][1]]
+      for name, entry in header.items()
+  }
+
+
+def test_a_frozen_tower_adds_no_bytes(attune, tmp_path):
+  attune.make_tiny_model("base")
+  examples = pictures.write_examples(tmp_path / "pictures")
+  attune.run("dataset", "create", "rta")
+  attune.run("dataset", "upload", "rta", examples, "--seal")
+  submit = [
+      "job", "submit", "--dataset", "rta", "--model", "base", "--kl-weight", "0",
+      "--epochs", "2", "--batch-size", "16", "--learning-rate", "1e-3",
+      "--no-average", "--precision", "auto", "--output-model", "robust",
+      "--watch"
+  ]
+  attune.run(*submit, "--train", "last:99", code=1)
+  assert "train.trained_part.last_blocks" in attune.errors
+  attune.run(*submit, "--train", "image")
+  version = attune.json("model", "show", "robust")["versions"][0]
+  for name in ("base", "robust"):
+    attune.run("model", "export", name, "--out", tmp_path / name)
+  base, robust = tensor_bytes(tmp_path / "base"), tensor_bytes(tmp_path / "robust")
+  changed = {name for name in base if base[name] != robust[name]}
+  assert changed == {
+      name for name in base
+      if name.startswith("visual.") or name == "logit_scale"
+  }
+  assert int(version["own_size_bytes"]) == sum(
+      len(robust[name]) for name in changed)
+
+
 def test_rta100_photos_train_to_a_pair_accuracy_above_nine_tenths(
     attune, tmp_path):
   data = shared_data()

@@ -108,8 +108,9 @@ class Packer {
  private:
   void AddRowsOfTexts(const std::vector<int64_t>& text_index) {
     size_t longest = 0;
-    for (const auto& rows : text_rows_)
+    for (const auto& rows : text_rows_) {
       longest = std::max(longest, rows.size());
+    }
     std::vector<int64_t> by_depth, first_text(text_rows_.size());
     // Backwards, so that the first of equal texts stays.
     for (size_t text = text_index.size(); text-- > 0;) {

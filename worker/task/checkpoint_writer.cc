@@ -19,6 +19,7 @@ std::string WrapState(const std::string& trainer_json,
   return Json({{"trainer", trainer_json},
                {"config_digest", identity.config_digest},
                {"reference_digest", identity.reference_digest},
+               {"embedding_sources", identity.embedding_sources},
                {"build", BuildInfo()}})
       .dump();
 }
@@ -37,6 +38,16 @@ absl::StatusOr<std::string> UnwrapState(const std::string& state,
                  "the checkpoint belongs to another config or base");
   }
   return json["trainer"].get<std::string>();
+}
+
+std::vector<std::string> EmbeddingSources(const std::string& state) {
+  std::vector<std::string> sources;
+  const Json json = Json::parse(state, nullptr, /*allow_exceptions=*/false);
+  if (!json.is_object()) return sources;
+  for (const Json& source : json.value("embedding_sources", Json::array())) {
+    if (source.is_string()) sources.push_back(source.get<std::string>());
+  }
+  return sources;
 }
 
 CheckpointWriter::CheckpointWriter(transport::ServerConnection& connection,

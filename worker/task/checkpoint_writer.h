@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
@@ -21,6 +22,9 @@ struct CheckpointIdentity {
   std::string config_digest;
   // Digest of the version that training started from.
   std::string reference_digest;
+  // Where the run's embeddings of the base came from (shared_embeddings.h). Not
+  // compared: a run that goes on takes the same.
+  std::vector<std::string> embedding_sources = {};
 };
 
 // The state's JSON on the wire: the trainer's, what it belongs to, and the
@@ -32,6 +36,9 @@ std::string WrapState(const std::string& trainer_json,
 // to something else; DATA_LOSS (INVALID_CHECKPOINT) when it cannot be read.
 absl::StatusOr<std::string> UnwrapState(const std::string& state,
                                         const CheckpointIdentity& identity);
+
+// The embedding sources of a state; none when it cannot be read.
+std::vector<std::string> EmbeddingSources(const std::string& state);
 
 // Hashes and uploads checkpoints on a thread of its own, one at a time.
 // Thread-safe.

@@ -21,6 +21,7 @@
 #include "worker/task/checkpoint_writer.h"
 #include "worker/task/evaluator.h"
 #include "worker/task/guard_run.h"
+#include "worker/task/shared_embeddings.h"
 #include "worker/task/train_inputs.h"
 #include "worker/train/trainer.h"
 #include "worker/transport/metrics_reporter.h"
@@ -90,15 +91,30 @@ class Run {
  private:
   absl::Status LoadData() {
     ATTUNE_ASSIGN_OR_RETURN(
-        const ExampleSet examples,
-        ReadExampleSet(context_.connection, task_.dataset().name()));
+        examples_, ReadExampleSet(context_.connection, task_.dataset().name()));
     ATTUNE_ASSIGN_OR_RETURN(data_, ToTrainingData(task_.spec(), task_.dataset(),
-                                                  examples, base_.config));
+                                                  examples_, base_.config));
+    std::optional<std::vector<std::string>> sources;
+    // Every checkpoint of a run names the same.
+    if (task_.has_checkpoint()) {
+      sources = EmbeddingSources(task_.checkpoint().state());
+      for (const auto& earlier : task_.earlier_checkpoints()) {
+        if (sources->empty()) sources = EmbeddingSources(earlier.state());
+      }
+    }
+    ATTUNE_ASSIGN_OR_RETURN(
+        FoundEmbeddings found,
+        FetchEmbeddings(context_.connection, task_.embeddings(),
+                        EmbeddingVariant(config_.bf16), examples_,
+                        ImagesOf(data_), base_.config.embedding_size, sources));
+    spdlog::info("found {} embeddings of the base", found.rows.entries.size());
+    data_.known_embeddings = std::move(found.rows);
+    embedding_sources_ = std::move(found.sources);
     spdlog::info("loading {} pictures", ImagesOf(data_).size());
     ATTUNE_ASSIGN_OR_RETURN(
         PixelStore pixels,
         PixelStore::Load(
-            context_.connection, examples, ImagesOf(data_),
+            context_.connection, examples_, ImagesOf(data_),
             context_.PixelOptions(base_.config.image_size),
             [this](int64_t, int64_t) { context_.progress.Worked(); }));
     pixels_ = std::make_unique<PixelStore>(std::move(pixels));
@@ -112,7 +128,8 @@ class Run {
 
   CheckpointIdentity identity() const {
     return {.config_digest = task_.config_digest(),
-            .reference_digest = task_.base().digest()};
+            .reference_digest = task_.base().digest(),
+            .embedding_sources = embedding_sources_};
   }
 
   // The bytes are checked against their digests as they come.
@@ -267,6 +284,13 @@ class Run {
     if (task_.has_eval_dataset()) {
       ATTUNE_RETURN_IF_ERROR(EvaluateOutputs(outputs, &result));
     }
+    if (const train::EmbeddingRows computed = trainer.ComputedEmbeddings();
+        !computed.entries.empty()) {
+      ATTUNE_ASSIGN_OR_RETURN(
+          *result.mutable_embeddings(),
+          StoreEmbeddings(context_.connection, context_.lease_token,
+                          EmbeddingVariant(config_.bf16), examples_, computed));
+    }
     return result;
   }
 
@@ -302,7 +326,9 @@ class Run {
   const Clock& clock_ = Clock::Real();
   train::TrainConfig config_;
   content::LoadedVersion base_;
+  ExampleSet examples_{{}};
   train::TrainingData data_;
+  std::vector<std::string> embedding_sources_;
   std::unique_ptr<PixelStore> pixels_;
   // With an eval_dataset, and with a guard.
   std::optional<Evaluator> evaluator_;

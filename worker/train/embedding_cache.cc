@@ -3,7 +3,6 @@
 #include <ATen/Functions.h>
 #include <ATen/core/grad_mode.h>
 
-#include <algorithm>
 #include <utility>
 
 #include "common/status_macros.h"
@@ -25,18 +24,42 @@ at::Tensor Pick(const at::Tensor& rows, const std::vector<int64_t>& places) {
 }  // namespace
 
 EmbeddingCache::EmbeddingCache(std::vector<int64_t> order, int64_t group_size,
-                               Compute compute, int64_t kept)
+                               Compute compute, int64_t kept,
+                               const EmbeddingRows& known)
     : order_(std::move(order)),
       group_size_(group_size),
-      compute_(std::move(compute)),
-      kept_(kept >= static_cast<int64_t>(order_.size())
-                ? static_cast<int64_t>(order_.size())
-                : kept / group_size * group_size),
-      group_known_((order_.size() + group_size - 1) / group_size) {
+      compute_(std::move(compute)) {
+  for (int64_t entry : order_) {
+    if (entry >= static_cast<int64_t>(places_.size())) {
+      places_.resize(static_cast<size_t>(entry) + 1, -1);
+    }
+    places_[entry] = 0;
+  }
+  std::vector<int64_t> all, known_rows;
+  for (size_t i = 0; i < known.entries.size(); ++i) {
+    const int64_t entry = known.entries[i];
+    if (entry >= static_cast<int64_t>(places_.size()) || places_[entry] < 0) {
+      continue;
+    }
+    places_[entry] = 1;
+    all.push_back(entry);
+    known_rows.push_back(static_cast<int64_t>(i));
+  }
+  known_count_ = static_cast<int64_t>(all.size());
+  for (int64_t entry : order_) {
+    if (places_[entry] == 0) all.push_back(entry);
+  }
+  order_ = std::move(all);
   for (size_t place = 0; place < order_.size(); ++place) {
-    const size_t entry = order_[place];
-    if (entry >= places_.size()) places_.resize(entry + 1, -1);
-    places_[entry] = static_cast<int64_t>(place);
+    places_[order_[place]] = static_cast<int64_t>(place);
+  }
+  const int64_t unknown = static_cast<int64_t>(order_.size()) - known_count_;
+  kept_ = known_count_ +
+          (kept >= unknown ? unknown : kept / group_size * group_size);
+  group_known_.resize((unknown + group_size - 1) / group_size);
+  if (known_count_ > 0) {
+    rows_ = known.rows.new_empty(RowShape(kept_, known.rows));
+    rows_.narrow(0, 0, known_count_).copy_(Pick(known.rows, known_rows));
   }
 }
 
@@ -54,9 +77,8 @@ absl::StatusOr<at::Tensor> EmbeddingCache::Rows(
       continue;
     }
     places.push_back(place);
-    const int64_t group = place / group_size_;
-    if (group_known_[group]) continue;
-    ATTUNE_RETURN_IF_ERROR(ComputeGroup(group));
+    if (place < known_count_ || group_known_[GroupOf(place)]) continue;
+    ATTUNE_RETURN_IF_ERROR(ComputeGroup(GroupOf(place)));
   }
   if (passing.empty()) return Pick(rows_, places);
   ATTUNE_ASSIGN_OR_RETURN(const at::Tensor passed, compute_(passing));
@@ -72,7 +94,7 @@ absl::StatusOr<at::Tensor> EmbeddingCache::Rows(
 }
 
 absl::Status EmbeddingCache::ComputeGroup(int64_t group) {
-  const int64_t begin = group * group_size_;
+  const int64_t begin = known_count_ + group * group_size_;
   const auto members = absl::MakeConstSpan(order_).subspan(
       begin, static_cast<size_t>(group_size_));
   ATTUNE_ASSIGN_OR_RETURN(const at::Tensor computed, compute_(members));
@@ -82,8 +104,16 @@ absl::Status EmbeddingCache::ComputeGroup(int64_t group) {
   return absl::OkStatus();
 }
 
-void EmbeddingCache::Forget() {
-  std::fill(group_known_.begin(), group_known_.end(), false);
+EmbeddingRows EmbeddingCache::Computed() const {
+  EmbeddingRows computed;
+  std::vector<int64_t> places;
+  for (int64_t place = known_count_; place < kept_; ++place) {
+    if (!group_known_[GroupOf(place)]) continue;
+    places.push_back(place);
+    computed.entries.push_back(order_[place]);
+  }
+  if (!places.empty()) computed.rows = Pick(rows_, places);
+  return computed;
 }
 
 }  // namespace attune::train

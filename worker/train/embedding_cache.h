@@ -17,6 +17,13 @@
 
 namespace attune::train {
 
+// Rows of entries: rows [n, …] has one of each.
+struct EmbeddingRows {
+  std::vector<int64_t> entries;
+  // Undefined when there are no entries.
+  at::Tensor rows;
+};
+
 // Entries are computed in fixed groups, whichever of a group is asked for
 // first: the last bits of an embedding depend on its place in a batch, and a
 // resumed run, which starts with an empty cache, must get the same ones.
@@ -31,25 +38,36 @@ class EmbeddingCache {
   // `order`: the entries that can be asked for, distinct, from 0 up.
   // Only the first `kept` entries, rounded down to whole groups, are kept; the
   // others are computed at each call that asks for them, together.
-  // REQUIRES: group_size > 0.
+  // `known`: rows that need no computing, kept whatever `kept` is; entries
+  // that are not in `order` are left out. The groups are made of the others.
+  // REQUIRES: group_size > 0; distinct known entries, rows of the form and on
+  // the device of those that `compute` gives.
   EmbeddingCache(std::vector<int64_t> order, int64_t group_size,
                  Compute compute,
-                 int64_t kept = std::numeric_limits<int64_t>::max());
+                 int64_t kept = std::numeric_limits<int64_t>::max(),
+                 const EmbeddingRows& known = {});
 
   // Rows [n, …] of the entries; errors are those of `compute`.
   // REQUIRES: n > 0; every entry is in `order`.
   absl::StatusOr<at::Tensor> Rows(absl::Span<const int64_t> entries);
 
-  // Makes the next call compute what it needs anew.
-  void Forget();
+  // What was computed and kept, without what was known.
+  EmbeddingRows Computed() const;
 
  private:
   absl::Status ComputeGroup(int64_t group);
 
+  int64_t GroupOf(int64_t place) const {
+    return (place - known_count_) / group_size_;
+  }
+
+  // Known entries first.
   std::vector<int64_t> order_;
+  int64_t known_count_ = 0;
   int64_t group_size_;
   Compute compute_;
-  int64_t kept_;
+  // Known entries included.
+  int64_t kept_ = 0;
   // Of each entry, its place in order_; −1 for none.
   std::vector<int64_t> places_;
   std::vector<bool> group_known_;

@@ -21,15 +21,18 @@ int64_t LongestText(const TrainingData& data) {
   return static_cast<int64_t>(longest);
 }
 
-// Entries that the caches may keep: embeddings are small, the states of a
-// beginning are not.
-int64_t KeptEntries(const TrainConfig& config, int64_t tokens, int64_t width) {
-  if (config.trained_part.kind != TrainedPart::Kind::kLastBlocks) {
-    return std::numeric_limits<int64_t>::max();
-  }
-  const auto entry_bytes =
+constexpr int64_t kEverything = std::numeric_limits<int64_t>::max();
+
+// States that the caches may keep.
+int64_t KeptStates(const TrainConfig& config, int64_t tokens, int64_t width) {
+  const auto state_bytes =
       std::max<int64_t>(1, tokens * width) * int64_t{sizeof(float)};
-  return config.state_cache_bytes / entry_bytes;
+  return config.state_cache_bytes / state_bytes;
+}
+
+EmbeddingRows OnDevice(const EmbeddingRows& rows, at::Device device) {
+  if (rows.entries.empty()) return {};
+  return {rows.entries, rows.rows.to(device)};
 }
 
 int64_t ImageTokens(const ClipConfig& clip) {
@@ -60,41 +63,58 @@ Encoder::Encoder(const ClipConfig& clip, const TrainConfig& config,
       data_(data),
       pixels_(pixels),
       longest_text_(LongestText(*data)),
-      image_rows_(
+      base_images_(
+          frozen_images_.whole
+              ? ImagesByFirstUse(config, objective, *data)
+              : ReferenceImagesByFirstUse(config, objective, *data),
+          ImageGroup(config),
+          [this](absl::Span<const int64_t> images) {
+            return EncodeImages(base_, images);
+          },
+          kEverything, OnDevice(data->known_embeddings, device_)),
+      base_texts_(TextsByFirstUse(config, objective, *data), kTextGroup,
+                  [this](absl::Span<const int64_t> texts) {
+                    return EncodeTexts(base_, texts);
+                  }),
+      image_states_(
           ImagesByFirstUse(config, objective, *data), ImageGroup(config),
           [this](absl::Span<const int64_t> images) {
-            return FrozenImages(images);
+            return ImageStates(images);
           },
-          KeptEntries(config, ImageTokens(clip), clip.vision_width)),
-      text_rows_(
+          KeptStates(config, ImageTokens(clip), clip.vision_width)),
+      text_states_(
           TextsByFirstUse(config, objective, *data), kTextGroup,
-          [this](absl::Span<const int64_t> texts) {
-            return FrozenTexts(texts);
-          },
-          KeptEntries(config, longest_text_, clip.text_width)) {}
+          [this](absl::Span<const int64_t> texts) { return TextStates(texts); },
+          KeptStates(config, longest_text_, clip.text_width)) {}
 
 absl::StatusOr<at::Tensor> Encoder::Images(const model::Tensors& tensors,
                                            absl::Span<const int64_t> images) {
-  if (!frozen_images_.any) return EncodeImages(tensors, images);
-  ATTUNE_ASSIGN_OR_RETURN(const at::Tensor rows, image_rows_.Rows(images));
-  if (frozen_images_.whole) return rows;
-  return model::Normalised(model::ImagesFromStates(
-      clip_, tensors, rows, frozen_images_.blocks, options_));
+  return frozen_images_.whole ? BaseImages(images)
+                              : EncodeImages(tensors, images);
 }
 
 absl::StatusOr<at::Tensor> Encoder::Texts(const model::Tensors& tensors,
                                           absl::Span<const int64_t> texts) {
-  if (!frozen_texts_.any) return EncodeTexts(tensors, texts);
-  ATTUNE_ASSIGN_OR_RETURN(const at::Tensor rows, text_rows_.Rows(texts));
-  if (frozen_texts_.whole) return rows;
-  ATTUNE_RETURN_IF_ERROR(Pack(texts));
-  return model::Normalised(model::TextsFromStates(
-      clip_, tensors, packed_, model::StatesOfRows(packed_, rows),
-      frozen_texts_.blocks, options_));
+  return frozen_texts_.whole ? BaseTexts(texts) : EncodeTexts(tensors, texts);
+}
+
+absl::StatusOr<at::Tensor> Encoder::BaseImages(
+    absl::Span<const int64_t> images) {
+  return base_images_.Rows(images);
+}
+
+absl::StatusOr<at::Tensor> Encoder::BaseTexts(absl::Span<const int64_t> texts) {
+  return base_texts_.Rows(texts);
 }
 
 absl::StatusOr<at::Tensor> Encoder::EncodeImages(
     const model::Tensors& tensors, absl::Span<const int64_t> images) {
+  if (frozen_images_.any && !frozen_images_.whole) {
+    ATTUNE_ASSIGN_OR_RETURN(const at::Tensor states,
+                            image_states_.Rows(images));
+    return model::Normalised(model::ImagesFromStates(
+        clip_, tensors, states, frozen_images_.blocks, options_));
+  }
   ATTUNE_ASSIGN_OR_RETURN(const at::Tensor pixels, pixels_->Pixels(images));
   return model::Normalised(
       model::EncodeImages(clip_, tensors, pixels.to(device_), options_));
@@ -102,22 +122,27 @@ absl::StatusOr<at::Tensor> Encoder::EncodeImages(
 
 absl::StatusOr<at::Tensor> Encoder::EncodeTexts(
     const model::Tensors& tensors, absl::Span<const int64_t> texts) {
+  if (frozen_texts_.any && !frozen_texts_.whole) {
+    ATTUNE_ASSIGN_OR_RETURN(const at::Tensor states, text_states_.Rows(texts));
+    ATTUNE_RETURN_IF_ERROR(Pack(texts));
+    return model::Normalised(model::TextsFromStates(
+        clip_, tensors, packed_, model::StatesOfRows(packed_, states),
+        frozen_texts_.blocks, options_));
+  }
   ATTUNE_RETURN_IF_ERROR(Pack(texts));
   return model::Normalised(
       model::EncodeTexts(clip_, tensors, packed_, options_));
 }
 
-absl::StatusOr<at::Tensor> Encoder::FrozenImages(
+absl::StatusOr<at::Tensor> Encoder::ImageStates(
     absl::Span<const int64_t> images) {
-  if (frozen_images_.whole) return EncodeImages(base_, images);
   ATTUNE_ASSIGN_OR_RETURN(const at::Tensor pixels, pixels_->Pixels(images));
   return model::ImageStates(clip_, base_, pixels.to(device_),
                             frozen_images_.blocks, options_);
 }
 
-absl::StatusOr<at::Tensor> Encoder::FrozenTexts(
+absl::StatusOr<at::Tensor> Encoder::TextStates(
     absl::Span<const int64_t> texts) {
-  if (frozen_texts_.whole) return EncodeTexts(base_, texts);
   ATTUNE_RETURN_IF_ERROR(Pack(texts));
   const at::Tensor states = model::StatesOfTexts(
       packed_, model::TextStates(clip_, base_, packed_, frozen_texts_.blocks,

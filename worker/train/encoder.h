@@ -41,20 +41,28 @@ class Encoder {
   absl::StatusOr<at::Tensor> Texts(const model::Tensors& tensors,
                                    absl::Span<const int64_t> texts);
 
+  // Those of the base, without gradient, each computed once and kept.
+  // REQUIRES: images and texts that the config's reference or a frozen tower
+  // needs.
+  absl::StatusOr<at::Tensor> BaseImages(absl::Span<const int64_t> images);
+  absl::StatusOr<at::Tensor> BaseTexts(absl::Span<const int64_t> texts);
+
+  // What BaseImages has computed, without data.known_embeddings.
+  EmbeddingRows ComputedImages() const { return base_images_.Computed(); }
+
   at::Device device() const { return device_; }
 
  private:
   // Packs the texts unless they are those of the last call.
   absl::Status Pack(absl::Span<const int64_t> texts);
-  // By whole towers, whatever is frozen.
+  // Through what is trained, from the states after what is frozen.
   absl::StatusOr<at::Tensor> EncodeImages(const model::Tensors& tensors,
                                           absl::Span<const int64_t> images);
   absl::StatusOr<at::Tensor> EncodeTexts(const model::Tensors& tensors,
                                          absl::Span<const int64_t> texts);
-  // What the caches keep of an image or text: [n, D] of a frozen tower,
   // [n, T, W] after a frozen beginning.
-  absl::StatusOr<at::Tensor> FrozenImages(absl::Span<const int64_t> images);
-  absl::StatusOr<at::Tensor> FrozenTexts(absl::Span<const int64_t> texts);
+  absl::StatusOr<at::Tensor> ImageStates(absl::Span<const int64_t> images);
+  absl::StatusOr<at::Tensor> TextStates(absl::Span<const int64_t> texts);
 
   ClipConfig clip_;
   bool share_prefixes_;
@@ -68,8 +76,10 @@ class Encoder {
   PixelSource* pixels_;
   // Tokens of the longest text.
   int64_t longest_text_;
-  EmbeddingCache image_rows_;
-  EmbeddingCache text_rows_;
+  EmbeddingCache base_images_;
+  EmbeddingCache base_texts_;
+  EmbeddingCache image_states_;
+  EmbeddingCache text_states_;
   // The batch packed last: a fixed list of candidates is packed once.
   std::vector<int64_t> packed_texts_;
   model::TextBatch packed_;

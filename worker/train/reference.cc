@@ -8,63 +8,40 @@
 #include "worker/objective/similarity.h"
 
 namespace attune::train {
-namespace {
-
-// Texts computed at a time.
-constexpr int64_t kTextGroup = 64;
-
-}  // namespace
 
 Reference::Reference(const TrainingData* data, Encoder* encoder,
-                     const model::Tensors& tensors, Orders orders,
-                     int64_t group_size, bool cache)
+                     const model::Tensors& tensors,
+                     std::vector<int64_t> clean_images, bool cache)
     : data_(data),
       encoder_(encoder),
       tensors_(tensors),
+      clean_images_(std::move(clean_images)),
       cache_(cache),
-      scale_(tensors.at("logit_scale").detach().exp()),
-      pairs_(std::move(orders.pairs), group_size,
-             [this](absl::Span<const int64_t> pairs) {
-               std::vector<int64_t> images;
-               for (int64_t pair : pairs) {
-                 images.push_back(data_->pairs[pair].image);
-               }
-               return encoder_->Images(tensors_, images);
-             }),
-      clean_(std::move(orders.clean), group_size,
-             [this, clean_images = std::move(orders.clean_images)](
-                 absl::Span<const int64_t> entries) {
-               std::vector<int64_t> images;
-               for (int64_t entry : entries) {
-                 images.push_back(clean_images[entry]);
-               }
-               return encoder_->Images(tensors_, images);
-             }),
-      texts_(std::move(orders.texts), kTextGroup,
-             [this](absl::Span<const int64_t> texts) {
-               return encoder_->Texts(tensors_, texts);
-             }) {}
+      scale_(tensors.at("logit_scale").detach().exp()) {}
 
 absl::StatusOr<at::Tensor> Reference::PairLogits(
     absl::Span<const int64_t> pairs, absl::Span<const int64_t> texts) {
-  return Logits(pairs_, pairs, texts);
+  std::vector<int64_t> images;
+  for (int64_t pair : pairs) images.push_back(data_->pairs[pair].image);
+  return Logits(images, texts);
 }
 
 absl::StatusOr<at::Tensor> Reference::CleanLogits(
     absl::Span<const int64_t> clean, absl::Span<const int64_t> texts) {
-  return Logits(clean_, clean, texts);
+  std::vector<int64_t> images;
+  for (int64_t entry : clean) images.push_back(clean_images_[entry]);
+  return Logits(images, texts);
 }
 
-absl::StatusOr<at::Tensor> Reference::Logits(EmbeddingCache& images,
-                                             absl::Span<const int64_t> entries,
+absl::StatusOr<at::Tensor> Reference::Logits(const std::vector<int64_t>& images,
                                              absl::Span<const int64_t> texts) {
   const at::NoGradGuard no_grad;
-  if (!cache_) {
-    images.Forget();
-    texts_.Forget();
-  }
-  ATTUNE_ASSIGN_OR_RETURN(const at::Tensor f, images.Rows(entries));
-  ATTUNE_ASSIGN_OR_RETURN(const at::Tensor g, texts_.Rows(texts));
+  ATTUNE_ASSIGN_OR_RETURN(const at::Tensor f,
+                          cache_ ? encoder_->BaseImages(images)
+                                 : encoder_->Images(tensors_, images));
+  ATTUNE_ASSIGN_OR_RETURN(
+      const at::Tensor g,
+      cache_ ? encoder_->BaseTexts(texts) : encoder_->Texts(tensors_, texts));
   return objective::Logits(f, g, scale_);
 }
 

@@ -38,33 +38,12 @@ StepGradient::StepGradient(const TrainConfig& config,
       policy_(policy),
       order_(TrainingOrder(config, objective_, *data)),
       clean_(MakeCleanStream(config, objective_, *data)),
-      reference_(
-          data, encoder, reference,
-          {.pairs =
-               uses_reference() ? order_.FirstEpoch() : std::vector<int64_t>(),
-           .clean = clean_ ? clean_->FirstUse(order_.FirstEpoch())
-                           : std::vector<int64_t>(),
-           .clean_images = clean_ ? clean_->images() : std::vector<int64_t>(),
-           .texts = ReferenceTexts()},
-          ImageGroup(config), config.savings.cache_reference) {}
+      reference_(data, encoder, reference,
+                 clean_ ? clean_->images() : std::vector<int64_t>(),
+                 config.savings.cache_reference) {}
 
 int64_t StepGradient::clean_batch_size() const {
   return clean_ ? clean_->batch_size() : 0;
-}
-
-// The texts that the reference embeds.
-std::vector<int64_t> StepGradient::ReferenceTexts() const {
-  Columns columns;
-  if (uses_candidates()) {
-    for (int64_t text : data_->candidates) columns.Of(text);
-  }
-  if (uses_reference()) {
-    for (int64_t pair : order_.FirstEpoch()) {
-      columns.Of(data_->pairs[pair].preferred);
-      columns.Of(data_->pairs[pair].rejected);
-    }
-  }
-  return std::move(columns).Values();
 }
 
 absl::StatusOr<StepGradient::Batch> StepGradient::MakeBatch(int64_t step) {

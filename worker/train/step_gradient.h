@@ -95,7 +95,6 @@ class StepGradient {
     return clean_.has_value() ||
            (pair_objective() != nullptr && pair_objective()->over_candidates);
   }
-  std::vector<int64_t> ReferenceTexts() const;
   absl::StatusOr<Batch> MakeBatch(int64_t step);
   std::vector<Part> Parts(const Batch& batch) const;
   // f(x) and g(y) of the policy, times W where there is a linear head.

@@ -25,6 +25,32 @@ absl::Span<const int64_t> Take(absl::Span<const int64_t>& rest, int64_t count) {
   return taken;
 }
 
+// Of the clean stream, and with `training_stream` of the other.
+std::vector<int64_t> Images(const TrainConfig& config,
+                            const objective::Objective& objective,
+                            const TrainingData& data, bool training_stream) {
+  const DataOrder order = TrainingOrder(config, objective, data);
+  const std::vector<int64_t> examples = order.FirstEpoch();
+  const std::optional<CleanStream> stream =
+      MakeCleanStream(config, objective, data);
+  const std::vector<int64_t> clean =
+      stream ? stream->FirstUse(examples) : std::vector<int64_t>();
+  absl::Span<const int64_t> examples_left, clean_left = clean;
+  if (training_stream) examples_left = examples;
+  Columns images;
+  // A step takes some of each stream.
+  while (!examples_left.empty() || !clean_left.empty()) {
+    for (int64_t example : Take(examples_left, order.batch_size())) {
+      images.Of(HasPairs(objective) ? data.pairs[example].image
+                                    : data.captions[example].image);
+    }
+    for (int64_t entry : Take(clean_left, order.batch_size())) {
+      images.Of(stream->images()[entry]);
+    }
+  }
+  return std::move(images).Values();
+}
+
 }  // namespace
 
 DataOrder TrainingOrder(const TrainConfig& config,
@@ -48,25 +74,15 @@ std::optional<CleanStream> MakeCleanStream(
 std::vector<int64_t> ImagesByFirstUse(const TrainConfig& config,
                                       const objective::Objective& objective,
                                       const TrainingData& data) {
-  const DataOrder order = TrainingOrder(config, objective, data);
-  const std::vector<int64_t> examples = order.FirstEpoch();
-  const std::optional<CleanStream> stream =
-      MakeCleanStream(config, objective, data);
-  const std::vector<int64_t> clean =
-      stream ? stream->FirstUse(examples) : std::vector<int64_t>();
-  absl::Span<const int64_t> examples_left = examples, clean_left = clean;
-  Columns images;
-  // A step takes some of each stream.
-  while (!examples_left.empty() || !clean_left.empty()) {
-    for (int64_t example : Take(examples_left, order.batch_size())) {
-      images.Of(HasPairs(objective) ? data.pairs[example].image
-                                    : data.captions[example].image);
-    }
-    for (int64_t entry : Take(clean_left, order.batch_size())) {
-      images.Of(stream->images()[entry]);
-    }
-  }
-  return std::move(images).Values();
+  return Images(config, objective, data, /*training_stream=*/true);
+}
+
+std::vector<int64_t> ReferenceImagesByFirstUse(
+    const TrainConfig& config, const objective::Objective& objective,
+    const TrainingData& data) {
+  const auto* pair = std::get_if<objective::PairObjective>(&objective);
+  return Images(config, objective, data,
+                pair != nullptr && pair->uses_reference);
 }
 
 std::vector<int64_t> TextsByFirstUse(const TrainConfig& config,

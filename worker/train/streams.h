@@ -33,6 +33,11 @@ std::optional<CleanStream> MakeCleanStream(
 std::vector<int64_t> ImagesByFirstUse(const TrainConfig& config,
                                       const objective::Objective& objective,
                                       const TrainingData& data);
+// Those images that the reference sees: where the objective does without it,
+// the clean ones.
+std::vector<int64_t> ReferenceImagesByFirstUse(
+    const TrainConfig& config, const objective::Objective& objective,
+    const TrainingData& data);
 std::vector<int64_t> TextsByFirstUse(const TrainConfig& config,
                                      const objective::Objective& objective,
                                      const TrainingData& data);

@@ -90,6 +90,10 @@ class Trainer {
   // the JSON cannot be read.
   absl::Status Restore(const TrainerState& state);
 
+  // Embeddings of images by the base that the run computed so far; nothing of
+  // data.known_embeddings. For other runs of the same base.
+  EmbeddingRows ComputedEmbeddings() const { return encoder_.ComputedImages(); }
+
   // A snapshot of the model: the last iterate, and the average. Frozen
   // tensors share the base's storage. A linear head is there as V and S.
   // REQUIRES: config.average, for the average.

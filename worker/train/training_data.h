@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "worker/objective/positives.h"
+#include "worker/train/embedding_cache.h"
 
 namespace attune::train {
 
@@ -57,6 +58,9 @@ struct TrainingData {
   // The regularisation stream: images whose behaviour must stay, beside the
   // twins of the pairs.
   std::vector<int64_t> clean_images;
+  // Normalised embeddings [n, D] of images by the base that need no computing;
+  // distinct images, fp32, on the CPU.
+  EmbeddingRows known_embeddings;
 };
 
 }  // namespace attune::train

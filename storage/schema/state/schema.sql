@@ -123,11 +123,12 @@ CREATE TABLE evaluations (
 ) STRICT;
 CREATE INDEX evaluations_by_model ON evaluations (model);
 
--- Named tensors; each is a blob of blobs.db. A checkpoint has a manifest of
--- its own, versions of the same digest share one.
+-- Named tensors; each is a blob of blobs.db. A checkpoint and a row of
+-- embeddings have a manifest of their own, versions of the same digest share
+-- one.
 CREATE TABLE manifests (
   id INTEGER PRIMARY KEY,
-  digest TEXT UNIQUE  -- NULL for a checkpoint's
+  digest TEXT UNIQUE  -- a version's; else NULL
 ) STRICT;
 
 CREATE TABLE tensors (
@@ -177,6 +178,21 @@ CREATE TABLE versions (
   PRIMARY KEY (model, number)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX versions_by_manifest ON versions (manifest);
+
+-- Embeddings of images by a version, which jobs of that base share. They go
+-- with the version's tensors and with the dataset that they were computed for.
+CREATE TABLE embeddings (
+  id INTEGER PRIMARY KEY,
+  base INTEGER NOT NULL REFERENCES manifests (id) ON DELETE CASCADE,
+  dataset INTEGER NOT NULL REFERENCES datasets (id) ON DELETE CASCADE,
+  variant TEXT NOT NULL,  -- how they were computed, the worker's
+  manifest INTEGER NOT NULL UNIQUE REFERENCES manifests (id)
+) STRICT;
+CREATE INDEX embeddings_by_base ON embeddings (base);
+CREATE INDEX embeddings_by_dataset ON embeddings (dataset);
+CREATE TRIGGER embeddings_deleted AFTER DELETE ON embeddings BEGIN
+  DELETE FROM manifests WHERE id = OLD.manifest;
+END;
 
 CREATE TABLE aliases (
   model INTEGER NOT NULL REFERENCES models (id) ON DELETE CASCADE,

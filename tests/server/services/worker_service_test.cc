@@ -177,6 +177,46 @@ TEST_F(WorkerServiceTest, ATrainingGoesFromLeaseToVersions) {
   EXPECT_EQ(version->own_size_bytes(), static_cast<int64_t>(bytes.size()));
 }
 
+TEST_F(WorkerServiceTest, EmbeddingsOfTheBaseGoFromOneJobToTheNext) {
+  CreateDpoJob();
+  v1::Task task = Lease();
+  EXPECT_THAT(task.train().embeddings(), IsEmpty());
+  v1::CompleteTaskRequest complete;
+  complete.set_lease_token(task.lease_token());
+  for (const auto source :
+       {v1::Version::SOURCE_AVERAGE, v1::Version::SOURCE_LAST_ITERATE}) {
+    v1::TrainResult::Output* output = complete.mutable_train()->add_outputs();
+    output->set_source(source);
+    *output->mutable_manifest() = task.train().base().manifest();
+  }
+  v1::StoredEmbeddings* embeddings =
+      complete.mutable_train()->mutable_embeddings();
+  embeddings->set_variant("fp32");
+  const std::string bytes(8, '\x02');
+  v1::TensorEntry* entry = embeddings->mutable_manifest()->add_tensors();
+  entry->set_name("embeddings");
+  entry->set_data_type(v1::DATA_TYPE_FLOAT32);
+  entry->add_shape(1);
+  entry->add_shape(2);
+  entry->set_blob_digest(Sha256Hex(bytes));
+  entry->set_size_bytes(8);
+  v1::CompleteTaskResponse response;
+  EXPECT_THAT(Complete(complete, &response),
+              HasError(absl::StatusCode::kFailedPrecondition, "BLOB_MISSING"));
+  ASSERT_THAT(Put(PutStream(task.lease_token(), {bytes})), IsOk());
+  embeddings->set_variant("");
+  EXPECT_THAT(Complete(complete, &response),
+              HasError(kInvalid, "INVALID_RESULT"));
+  embeddings->set_variant("fp32");
+  ASSERT_THAT(Complete(complete, &response), IsOk());
+
+  CreateDpoJob();
+  task = Lease();
+  ASSERT_THAT(task.train().embeddings(), SizeIs(1));
+  EXPECT_EQ(task.train().embeddings(0).SerializeAsString(),
+            embeddings->SerializeAsString());
+}
+
 TEST_F(WorkerServiceTest, ALongPollEndsWithoutATaskOrWithTheNextOne) {
   EXPECT_EQ(Lease("w1", absl::ZeroDuration()).id(), "");
   std::string leased;

@@ -154,6 +154,22 @@ TEST(StateMigration, EvaluationsOfVersionOneAreKept) {
   EXPECT_EQ(version->broken_bounds, std::nullopt);
 }
 
+TEST(StateMigration, ManifestsOfTheVersionBeforeStay) {
+  Connection connection(":memory:", Access::kWriter, kPageSize);
+  Schema before = StateSchema();
+  before.migrations.resize(4);
+  ASSERT_THAT(Migrate(connection, before), IsOk());
+  ASSERT_THAT(
+      Execute(connection, "INSERT INTO manifests (id, digest) VALUES (7, 'm')"),
+      IsOk());
+  ASSERT_THAT(Migrate(connection, StateSchema()), IsOk());
+  EXPECT_THAT(*SelectAll(connection, ReadText, "SELECT digest FROM manifests"),
+              ElementsAre("m"));
+  EXPECT_THAT(
+      *SelectAll(connection, ReadText, "SELECT variant FROM embeddings"),
+      IsEmpty());
+}
+
 // A schema of three versions.
 class MigrationTest : public testing::Test {
  protected:

@@ -218,6 +218,81 @@ TEST_F(ModelStoreTest, AManifestIsStoredOnceAndGoesWithItsLastVersion) {
   });
 }
 
+// Two versions, m1 and m2, and two datasets.
+class EmbeddingsTest : public ModelStoreTest {
+ protected:
+  EmbeddingsTest() {
+    Run([](StateTransaction& transaction) {
+      Add(transaction.models(), "clip", "m1");
+      Add(transaction.models(), "robust", "m2");
+      for (const char* name : {"pets", "cars"}) {
+        Dataset dataset;
+        dataset.name = name;
+        EXPECT_THAT(transaction.datasets().Insert(dataset), IsOk());
+      }
+    });
+  }
+  static void AddTo(StateTransaction& transaction, const std::string& digest,
+                    const std::string& dataset, const std::string& blob) {
+    EXPECT_THAT(
+        transaction.models().AddEmbeddings(
+            digest, dataset, {.variant = "fp32", .manifest = OneTensor(blob)}),
+        IsOk());
+  }
+  static std::vector<std::string> Blobs(StateTransaction& transaction,
+                                        const std::string& digest,
+                                        const std::string& dataset,
+                                        int limit = 10) {
+    const auto all =
+        transaction.models().ListEmbeddings(digest, dataset, limit);
+    EXPECT_THAT(all, IsOk());
+    std::vector<std::string> blobs;
+    for (const StoredEmbeddings& embeddings : *all) {
+      EXPECT_EQ(embeddings.variant, "fp32");
+      blobs.push_back(embeddings.manifest.at(0).blob_digest);
+    }
+    return blobs;
+  }
+};
+
+TEST_F(EmbeddingsTest, AreListedByVersionWithTheDatasetsOwnFirst) {
+  Run([](StateTransaction& transaction) {
+    AddTo(transaction, "m1", "cars", "c1");
+    AddTo(transaction, "m1", "pets", "p1");
+    AddTo(transaction, "m1", "pets", "p2");
+    AddTo(transaction, "m1", "cars", "c2");
+    AddTo(transaction, "m2", "pets", "other");
+    EXPECT_THAT(Blobs(transaction, "m1", "pets"),
+                ElementsAre("p1", "p2", "c2", "c1"));
+    EXPECT_THAT(Blobs(transaction, "m1", "pets", 3),
+                ElementsAre("p1", "p2", "c2"));
+    EXPECT_THAT(Blobs(transaction, "m2", "cars"), ElementsAre("other"));
+    const auto not_found = HasError(absl::StatusCode::kNotFound, "NOT_FOUND");
+    ModelStore& models = transaction.models();
+    EXPECT_THAT(models.ListEmbeddings("none", "pets", 1), not_found);
+    EXPECT_THAT(models.ListEmbeddings("m1", "none", 1), not_found);
+    EXPECT_THAT(models.AddEmbeddings("none", "pets", {}), not_found);
+    EXPECT_THAT(models.AddEmbeddings("m1", "none", {}), not_found);
+  });
+}
+
+TEST_F(EmbeddingsTest, GoWithTheirDatasetAndWithTheirVersion) {
+  Run([](StateTransaction& transaction) {
+    AddTo(transaction, "m1", "pets", "p1");
+    AddTo(transaction, "m1", "cars", "c1");
+    AddTo(transaction, "m2", "cars", "c2");
+    const std::vector<std::string> digests = {"p1", "c1", "c2"};
+    EXPECT_THAT(*transaction.FindReferencedBlobs(digests),
+                ElementsAre("p1", "c1", "c2"));
+    EXPECT_THAT(transaction.datasets().Delete("pets"), IsOk());
+    EXPECT_THAT(*transaction.FindReferencedBlobs(digests),
+                ElementsAre("c1", "c2"));
+    EXPECT_THAT(Blobs(transaction, "m1", "cars"), ElementsAre("c1"));
+    EXPECT_THAT(transaction.models().Delete("clip"), IsOk());
+    EXPECT_THAT(*transaction.FindReferencedBlobs(digests), ElementsAre("c2"));
+  });
+}
+
 TEST_F(ModelStoreTest, DeleteTakesVersionsAndAliases) {
   Run([](StateTransaction& transaction) {
     ModelStore& models = transaction.models();

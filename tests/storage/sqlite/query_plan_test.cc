@@ -152,6 +152,11 @@ TEST_F(QueryPlanTest, ModelAndRequestFunctionsUseIndexes) {
   EXPECT_THAT(models.GetVersion("clip", 1), IsOk());
   EXPECT_THAT(models.ListVersions("clip", 0, 10), IsOk());
   EXPECT_THAT(models.GetManifest(""), IsOk());
+  Dataset dataset;
+  dataset.name = "pets";
+  EXPECT_THAT(SqliteDatasetStore(connection_).Insert(dataset), IsOk());
+  EXPECT_THAT(models.AddEmbeddings("", "pets", {}), IsOk());
+  EXPECT_THAT(models.ListEmbeddings("", "pets", 10), IsOk());
   SqliteRequestStore requests(connection_);
   EXPECT_THAT(requests.Find("id"), IsOk());
   EXPECT_THAT(requests.DeleteBefore(absl::UnixEpoch()), IsOk());

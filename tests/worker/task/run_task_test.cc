@@ -177,6 +177,46 @@ TEST_F(RunTaskTest, FrozenTowerKeepsTheBasesBlobs) {
   }
 }
 
+// Of one base and dataset: the reference's embeddings are computed once.
+TEST_F(RunTaskTest, SecondJobTakesTheEmbeddingsOfTheFirst) {
+  v1::Task task = TrainTask(5);
+  ASSERT_EQ(Run(task), supervise::kChildDone);
+  const v1::TrainResult first = server_.seen().completions.at(0).train();
+  // Four pictures of pairs and a clean one.
+  ASSERT_TRUE(first.has_embeddings());
+  ASSERT_EQ(first.embeddings().manifest().tensors_size(), 2);
+  EXPECT_THAT(first.embeddings().manifest().tensors(0).shape(),
+              ElementsAre(5, config_.embedding_size));
+  EXPECT_THAT(first.embeddings().manifest().tensors(1).shape(),
+              ElementsAre(5, 32));
+
+  *task.mutable_train()->add_embeddings() = first.embeddings();
+  ASSERT_EQ(Run(task), supervise::kChildDone);
+  const v1::TrainResult second = server_.seen().completions.at(1).train();
+  EXPECT_FALSE(second.has_embeddings());
+  // What the first computed, so the same bits.
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_EQ(second.outputs(i).SerializeAsString(),
+              first.outputs(i).SerializeAsString());
+  }
+}
+
+TEST_F(RunTaskTest, RunThatGoesOnTakesNoEmbeddingsButItsOwn) {
+  v1::Task task = TrainTask(6);
+  ASSERT_EQ(Run(task), supervise::kChildDone);
+  const auto whole = server_.seen();
+  // Found meanwhile: stored by another job.
+  *task.mutable_train()->add_embeddings() =
+      whole.completions.at(0).train().embeddings();
+  *task.mutable_train()->mutable_checkpoint() =
+      whole.checkpoints.at(0).checkpoint();
+  attempt_ = 2;
+  ASSERT_EQ(Run(task), supervise::kChildDone);
+  const auto seen = server_.seen();
+  EXPECT_EQ(seen.completions.at(1).train().SerializeAsString(),
+            seen.completions.at(0).train().SerializeAsString());
+}
+
 TEST_F(RunTaskTest, ResumedRunEndsWithTheSameBits) {
   v1::Task task = TrainTask(6);
   ASSERT_EQ(Run(task), supervise::kChildDone);

@@ -10,6 +10,7 @@ namespace attune::train {
 namespace {
 
 using testing::ElementsAre;
+using testing::IsEmpty;
 using Entries = std::vector<int64_t>;
 
 // Embeds entry e as (e, −e) and remembers what was asked for.
@@ -44,13 +45,46 @@ TEST(EmbeddingCache, ComputesWholeGroupsOnce) {
   EXPECT_THAT(recorder.calls, ElementsAre(Entries{4, 2}, Entries{1}));
 }
 
-TEST(EmbeddingCache, ForgetsWhenTold) {
+// Entry 7 is not among those that can be asked for.
+EmbeddingRows KnownRows() {
+  return {{3, 7, 2},
+          at::tensor({30.f, -30.f, 70.f, -70.f, 20.f, -20.f}).reshape({3, 2})};
+}
+
+TEST(EmbeddingCache, KnownRowsAreNotComputed) {
   Recorder recorder;
-  EmbeddingCache cache({0, 1}, 2, recorder.Compute());
-  ASSERT_TRUE(cache.Rows({0}).ok());
-  cache.Forget();
-  ASSERT_TRUE(cache.Rows({0}).ok());
-  EXPECT_EQ(recorder.calls.size(), 2u);
+  EmbeddingCache cache({4, 2, 0, 3, 1}, 2, recorder.Compute(), 1'000,
+                       KnownRows());
+  EXPECT_TRUE(at::equal(
+      *cache.Rows({2, 4, 3}),
+      at::tensor({20.f, -20.f, 4.f, -4.f, 30.f, -30.f}).reshape({3, 2})));
+  ASSERT_TRUE(cache.Rows({1}).ok());
+  EXPECT_THAT(recorder.calls, ElementsAre(Entries{4, 0}, Entries{1}));
+}
+
+TEST(EmbeddingCache, KnownRowsAreKeptBesideTheBound) {
+  Recorder recorder;
+  EmbeddingCache cache({4, 2, 0, 3, 1}, 2, recorder.Compute(), /*kept=*/2,
+                       KnownRows());
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_TRUE(at::equal(
+        *cache.Rows({3, 1, 0}),
+        at::tensor({30.f, -30.f, 1.f, -1.f, 0.f, -0.f}).reshape({3, 2})));
+  }
+  EXPECT_THAT(recorder.calls,
+              ElementsAre(Entries{4, 0}, Entries{1}, Entries{1}));
+}
+
+TEST(EmbeddingCache, ComputedRowsLackWhatWasKnownOrNotAskedFor) {
+  Recorder recorder;
+  EmbeddingCache cache({4, 2, 0, 3, 1}, 2, recorder.Compute(), 1'000,
+                       KnownRows());
+  EXPECT_THAT(cache.Computed().entries, IsEmpty());
+  ASSERT_TRUE(cache.Rows({0, 2}).ok());
+  const EmbeddingRows computed = cache.Computed();
+  EXPECT_THAT(computed.entries, ElementsAre(4, 0));
+  EXPECT_TRUE(at::equal(computed.rows,
+                        at::tensor({4.f, -4.f, 0.f, -0.f}).reshape({2, 2})));
 }
 
 TEST(EmbeddingCache, KeepsWholeGroupsWithinTheBoundAndComputesTheRestAnew) {

@@ -82,5 +82,48 @@ TEST(FrozenCache, ResumedRunHasTheSameBitsWithinAndBeyondTheBound) {
   }
 }
 
+// Embeddings of the base that a run computed, as another is given them.
+TEST(KnownEmbeddings, SpareASecondRunTheReferencesForward) {
+  for (const TrainedPart part :
+       {TrainedPart{}, TrainedPart{.kind = Kind::kTextTower}}) {
+    const TrainConfig config = PartConfig(part);
+    RandomRun first(config);
+    const auto curve = first.Steps(kSteps);
+    const EmbeddingRows computed = first.trainer->ComputedEmbeddings();
+    EXPECT_EQ(computed.entries.size(), kImages);
+    EXPECT_EQ(computed.rows.sizes(),
+              (std::vector<int64_t>{kImages, first.clip.embedding_size}));
+
+    RandomRun second(config);
+    second.data.known_embeddings = computed;
+    second.trainer = *Trainer::Create(config, second.clip, second.base,
+                                      second.data, &second.pixels);
+    // The same rows: the same bits.
+    EXPECT_EQ(second.Steps(kSteps), curve);
+    EXPECT_TRUE(second.trainer->ComputedEmbeddings().entries.empty());
+    const bool trains_images = part.kind == Kind::kAll;
+    EXPECT_EQ(second.pixels.given(), trains_images ? kSteps * kImagesAStep : 0);
+  }
+}
+
+TEST(KnownEmbeddings, AreTakenAsTheyAreAndTheRestIsComputed) {
+  const TrainConfig config = PartConfig({});
+  RandomRun whole(config);
+  const auto curve = whole.Steps(kSteps);
+  EmbeddingRows some = whole.trainer->ComputedEmbeddings();
+  some.entries.resize(10);
+  some.rows = some.rows.narrow(0, 0, 10);
+  RandomRun second(config);
+  second.data.known_embeddings = some;
+  second.trainer = *Trainer::Create(config, second.clip, second.base,
+                                    second.data, &second.pixels);
+  const auto other = second.Steps(kSteps);
+  for (int i = 0; i < kSteps; ++i) {
+    EXPECT_NEAR(other[i].loss, curve[i].loss, 2e-4);
+  }
+  EXPECT_EQ(second.trainer->ComputedEmbeddings().entries.size(), kImages - 10);
+  EXPECT_EQ(second.pixels.given(), kSteps * kImagesAStep + kImages - 10);
+}
+
 }  // namespace
 }  // namespace attune::train
