@@ -46,7 +46,9 @@ TEST(Bf16Run, KeepsEverythingThatIsStoredInFp32) {
   config.bf16 = true;
   RandomRun run(config);
   run.Steps(2);
-  for (const auto& [name, tensor] : (*run.trainer->SaveState()).tensors) {
+  const absl::StatusOr<TrainerState> state = run.trainer->SaveState();
+  ASSERT_TRUE(state.ok()) << state.status();
+  for (const auto& [name, tensor] : state->tensors) {
     EXPECT_EQ(tensor.scalar_type(), at::kFloat) << name;
   }
   EXPECT_FALSE(at::autocast::is_autocast_enabled(at::kCPU));

@@ -1,5 +1,6 @@
 #include "worker/train/trained_part.h"
 
+#include "absl/strings/match.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/worker/train/random_task.h"
@@ -114,15 +115,20 @@ TEST_P(PartialRun, FollowsTheFullRunsFirstGradient) {
   RandomRun part(config);
   const StepMetrics whole = full.Steps(1)[0], own = part.Steps(1)[0];
   EXPECT_NEAR(own.loss, whole.loss, 1e-6);
-  // After one step of Adamax both have moved the trained tensors alike.
-  const model::Tensors whole_weights = *full.trainer->LastWeights();
-  const model::Tensors own_weights = *part.trainer->LastWeights();
-  for (const auto& [name, tensor] : own_weights) {
-    if (tensor.data_ptr() == part.base.at(name).data_ptr()) continue;
-    EXPECT_LT((tensor - whole_weights.at(name)).abs().max().item<double>(),
-              1e-5)
+  // After one step Adamax's first moment is the gradient, times 1 - beta_1. The
+  // weights would not do: a step has the gradient's sign, also of rounding.
+  const TrainerState whole_state = *full.trainer->SaveState();
+  const TrainerState own_state = *part.trainer->SaveState();
+  int64_t compared = 0;
+  for (const auto& [name, tensor] : own_state.tensors) {
+    if (!absl::StartsWith(name, "adamax_m/")) continue;
+    const at::Tensor& expected = whole_state.tensors.at(name);
+    EXPECT_LE((tensor - expected).norm().item<double>(),
+              1e-4 * expected.norm().item<double>() + 1e-9)
         << name;
+    ++compared;
   }
+  EXPECT_GT(compared, 0);
 }
 
 INSTANTIATE_TEST_SUITE_P(
