@@ -21,7 +21,8 @@ constexpr int kMaxReplyBytes = 128 << 20;
 AttuneClient::AttuneClient(ClientOptions options)
     : options_(std::move(options)),
       channel_(ConnectTo(options_.server, {.max_receive_bytes = kMaxReplyBytes,
-                                           .user_agent = "attune-client"})),
+                                           .user_agent = "attune-client",
+                                           .security = options_.security})),
       datasets_(v1::DatasetService::NewStub(channel_)),
       jobs_(v1::JobService::NewStub(channel_)),
       models_(v1::ModelService::NewStub(channel_)),
@@ -50,7 +51,11 @@ absl::Status AttuneClient::ToError(const grpc::Status& status) const {
                  absl::StrCat("no attune-server answers at ", options_.server,
                               " (", cause,
                               "): start one there, or name another address "
-                              "with --server or ATTUNE_SERVER"));
+                              "with --server or ATTUNE_SERVER. ",
+                              options_.security.tls.ca.empty()
+                                  ? "Does it use TLS? Pass --tls-ca"
+                                  : "Does it use TLS, with a certificate for "
+                                    "this address that --tls-ca has signed?"));
   }
   return error;
 }

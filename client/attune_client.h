@@ -18,12 +18,14 @@
 #include "attune/v1/model_service.grpc.pb.h"
 #include "attune/v1/worker_service.grpc.pb.h"
 #include "client/retry.h"
+#include "common/grpc/client_security.h"
 
 namespace attune::client {
 
 struct ClientOptions {
   // HOST:PORT.
   std::string server = "127.0.0.1:7700";
+  ClientSecurity security = {};
   // Of a call, its retries included.
   absl::Duration call_timeout = absl::Seconds(30);
   // Of an inference call, which may have to load a version first.

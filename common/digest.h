@@ -40,6 +40,9 @@ std::string Sha256Hex(absl::string_view bytes);
 // Whether `text` is 64 lower-case hexadecimal digits.
 bool IsSha256Hex(absl::string_view text);
 
+// Whether the two are equal, in a time that does not tell where they differ.
+bool EqualSecrets(absl::string_view a, absl::string_view b);
+
 }  // namespace attune
 
 #endif  // ATTUNE_COMMON_DIGEST_H_

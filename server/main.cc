@@ -16,6 +16,7 @@
 
 #include "common/build_info.h"
 #include "server/commands/backup_commands.h"
+#include "server/commands/keys_commands.h"
 #include "server/server.h"
 
 namespace attune {
@@ -54,8 +55,17 @@ void AddFlags(CLI::App& app, Flags& flags, Seconds& seconds) {
   app.add_option("--metrics", server.metrics,
                  "HOST:PORT of /metrics; port 0: a free one; \"\": none")
       ->capture_default_str();
+  app.add_option("--tls-certificate", server.tls.certificate,
+                 "PEM file of the server's certificate; read again when it "
+                 "changes");
+  app.add_option("--tls-key", server.tls.key, "PEM file of its private key");
+  app.add_option("--tls-client-ca", server.tls.ca,
+                 "PEM file of the authorities that sign workers' certificates");
   app.add_flag("--allow-plaintext", server.allow_plaintext,
                "Listen without encryption on more than loopback");
+  app.add_flag("--require-auth", server.require_auth,
+               "Refuse calls without credentials even before the first API "
+               "key is made");
   app.add_option("--address-file", flags.address_file,
                  "File to write listen=HOST:PORT and metrics=HOST:PORT to once "
                  "the server serves");
@@ -230,6 +240,7 @@ int Main(int argc, char** argv) {
   // What is done instead of serving.
   std::function<absl::Status()> command;
   AddBackupCommands(app, &command);
+  AddKeysCommands(app, &command);
   app.require_subcommand(0, 1);
   app.callback([&] {
     if (app.get_subcommands().empty() && flags.server.data_dir.empty()) {

@@ -10,14 +10,17 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/strip.h"
 #include "absl/time/clock.h"
 #include "common/error.h"
+#include "common/grpc/address.h"
 #include "common/grpc/channel.h"
+#include "common/grpc/tls.h"
 #include "common/status_macros.h"
 #include "server/components.h"
+#include "server/core/api_keys.h"
 #include "server/core/ticker.h"
 #include "server/metrics/exposer.h"
+#include "server/services/access.h"
 #include "server/services/dataset_service.h"
 #include "server/services/inference_service.h"
 #include "server/services/job_service.h"
@@ -29,19 +32,26 @@
 namespace attune {
 namespace {
 
-// The host of HOST:PORT, without an IPv6 address's brackets.
-absl::string_view HostOf(absl::string_view address) {
-  const size_t colon = address.rfind(':');
-  absl::string_view host = address.substr(0, colon);
-  absl::ConsumePrefix(&host, "[");
-  absl::ConsumeSuffix(&host, "]");
-  return host;
-}
+// How long a revoked key may go on.
+constexpr absl::Duration kKeyRefresh = absl::Seconds(1);
 
-bool IsLoopback(absl::string_view address) {
-  const absl::string_view host = HostOf(address);
-  return host == "localhost" || host == "::1" ||
-         absl::StartsWith(host, "127.") || absl::StartsWith(address, "unix:");
+absl::Status CheckEncryption(const ServerOptions& options) {
+  ATTUNE_RETURN_IF_ERROR(CheckTlsFiles(options.tls));
+  if (!options.tls.certificate.empty()) return absl::OkStatus();
+  if (!options.tls.ca.empty()) {
+    return Error(absl::StatusCode::kInvalidArgument, "TLS_FILE_INVALID",
+                 "--tls-client-ca needs --tls-certificate and --tls-key: "
+                 "clients show certificates over TLS only");
+  }
+  if (options.allow_plaintext || IsLoopback(options.listen)) {
+    return absl::OkStatus();
+  }
+  return Error(absl::StatusCode::kInvalidArgument, "PLAINTEXT_NOT_ALLOWED",
+               absl::StrCat("--listen ", options.listen,
+                            " is reachable from other machines and nothing "
+                            "would be encrypted: listen on 127.0.0.1, use TLS "
+                            "(--tls-certificate, --tls-key), or pass "
+                            "--allow-plaintext in a network that you trust"));
 }
 
 // How long the queue position that a watcher sees may be old.
@@ -49,7 +59,10 @@ constexpr absl::Duration kRefreshInterval = absl::Seconds(2);
 
 class GrpcServer final : public Server {
  public:
-  explicit GrpcServer(const ServerOptions& options) : options_(options) {}
+  explicit GrpcServer(const ServerOptions& options)
+      : options_(options),
+        access_(keys_, {.required = options.require_auth,
+                        .worker_certificates = !options.tls.ca.empty()}) {}
   ~GrpcServer() override { Drain(); }
 
   absl::Status Begin(Clock& clock);
@@ -62,12 +75,15 @@ class GrpcServer final : public Server {
 
  private:
   absl::Status BeginGrpc(Clock& clock);
+  void RefreshKeys();
   void BuildServices(Clock& clock);
 
   const ServerOptions options_;
   metrics::PrometheusMetrics metrics_;
   Stores stores_;
   std::optional<Components> components_;
+  core::ApiKeys keys_;
+  services::Access access_;
   services::Drain drain_;
   services::CallEnvironment environment_;
   std::optional<services::ServeStreams> serve_streams_;
@@ -76,6 +92,7 @@ class GrpcServer final : public Server {
   std::optional<core::Ticker> refresh_;
   std::vector<std::unique_ptr<grpc::Service>> services_;
   std::unique_ptr<grpc::Server> grpc_;
+  std::optional<core::Ticker> key_ticker_;
   std::unique_ptr<metrics::Exposer> exposer_;
   std::string address_;
   std::string metrics_address_;
@@ -84,21 +101,17 @@ class GrpcServer final : public Server {
 
 absl::Status GrpcServer::Begin(Clock& clock) {
   ATTUNE_RETURN_IF_ERROR(options_.lease.Validate());
-  if (!options_.allow_plaintext && !IsLoopback(options_.listen)) {
-    return Error(absl::StatusCode::kInvalidArgument, "PLAINTEXT_NOT_ALLOWED",
-                 absl::StrCat("--listen ", options_.listen,
-                              " is reachable from other machines and nothing "
-                              "would be encrypted: listen on 127.0.0.1, or "
-                              "pass --allow-plaintext in a network that you "
-                              "trust"));
-  }
+  ATTUNE_RETURN_IF_ERROR(CheckEncryption(options_));
   ATTUNE_ASSIGN_OR_RETURN(stores_, OpenStores(options_, clock, metrics_));
   components_.emplace(options_, clock, stores_, metrics_);
   ATTUNE_RETURN_IF_ERROR(components_->lease_manager.Recover());
+  ATTUNE_RETURN_IF_ERROR(keys_.Refresh(components_->state).status());
   environment_ = {.executor = &components_->executor,
                   .metrics = &metrics_,
-                  .drain = &drain_};
+                  .drain = &drain_,
+                  .access = &access_};
   ATTUNE_RETURN_IF_ERROR(BeginGrpc(clock));
+  key_ticker_.emplace(kKeyRefresh, [this] { RefreshKeys(); });
   if (!options_.metrics.empty()) {
     ATTUNE_ASSIGN_OR_RETURN(
         exposer_, metrics::Exposer::Start(
@@ -109,6 +122,17 @@ absl::Status GrpcServer::Begin(Clock& clock) {
     metrics_address_ = exposer_->address();
   }
   return absl::OkStatus();
+}
+
+void GrpcServer::RefreshKeys() {
+  const absl::StatusOr<bool> changed = keys_.Refresh(components_->state);
+  if (!changed.ok()) {
+    spdlog::error("reading the API keys: {}", changed.status().ToString());
+  } else if (*changed) {
+    spdlog::info("the API keys have changed");
+    watch_streams_->CloseRefused();
+    serve_streams_->CloseRefused();
+  }
 }
 
 void GrpcServer::BuildServices(Clock& clock) {
@@ -135,7 +159,10 @@ void GrpcServer::BuildServices(Clock& clock) {
 absl::Status GrpcServer::BeginGrpc(Clock& clock) {
   BuildServices(clock);
   grpc::EnableDefaultHealthCheckService(true);
-  grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+  // Reflection is gRPC's own service, which knows no roles.
+  if (!access_.required()) {
+    grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+  }
   grpc::ServerBuilder builder;
   ApplyServerLimits(builder);
   // Its size limit would apply to what a compressed request inflates to only.
@@ -146,7 +173,10 @@ absl::Status GrpcServer::BeginGrpc(Clock& clock) {
   // Two servers on one port would each get a part of the calls.
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   int port = 0;
-  builder.AddListeningPort(options_.listen, grpc::InsecureServerCredentials(),
+  builder.AddListeningPort(options_.listen,
+                           options_.tls.certificate.empty()
+                               ? grpc::InsecureServerCredentials()
+                               : TlsServer(options_.tls),
                            &port);
   for (const auto& service : services_) builder.RegisterService(service.get());
   grpc_ = builder.BuildAndStart();
@@ -171,6 +201,7 @@ absl::Status GrpcServer::BeginGrpc(Clock& clock) {
 void GrpcServer::Drain() {
   if (drained_ || grpc_ == nullptr) return;
   drained_ = true;
+  key_ticker_.reset();
   const absl::Time deadline = absl::Now() + options_.drain_timeout;
   grpc_->GetHealthCheckService()->SetServingStatus(false);
   drain_.Start();

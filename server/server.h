@@ -8,6 +8,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "common/clock.h"
+#include "common/grpc/tls.h"
 #include "server/core/garbage_collector.h"
 #include "server/core/lease_table.h"
 #include "server/core/router.h"
@@ -18,12 +19,17 @@ namespace attune {
 struct ServerOptions {
   // Made when it is missing.
   std::string data_dir;
-  // HOST:PORT, port 0 for a free one. Hosts other than loopback need
+  // HOST:PORT, port 0 for a free one. Hosts other than loopback need TLS or
   // allow_plaintext.
   std::string listen = "127.0.0.1:7700";
   // The same for /metrics; "" for none.
   std::string metrics = "127.0.0.1:9700";
+  // Of the API. With `ca`, workers show a certificate that one of these
+  // authorities has signed.
+  TlsFiles tls;
   bool allow_plaintext = false;
+  // Calls need an API key even before the first one is made.
+  bool require_auth = false;
 
   // What is read of the databases at the start, and who may still write when
   // the disk fills up.

@@ -239,6 +239,20 @@ struct Version {
   std::optional<std::vector<std::string>> broken_bounds;
 };
 
+// ---- access
+
+// What the holder of a key may do; server/services/access_table.h says what.
+enum class Role { kUser = 1, kWorker = 2, kOperator = 3 };
+
+struct ApiKey {
+  std::string id;    // 12 hexadecimal digits, a part of the key
+  std::string name;  // for people; unique among those that are not revoked
+  Role role = Role::kUser;
+  std::string digest;  // SHA-256 of the whole key, which is not kept
+  absl::Time create_time;
+  std::optional<absl::Time> revoke_time;
+};
+
 }  // namespace attune::storage
 
 #endif  // ATTUNE_STORAGE_RECORDS_H_

@@ -181,6 +181,17 @@ class RequestStore {
   virtual absl::Status DeleteBefore(absl::Time time) = 0;
 };
 
+class ApiKeyStore {
+ public:
+  virtual ~ApiKeyStore() = default;
+  // ALREADY_EXISTS when a key that is not revoked has the name.
+  virtual absl::Status Insert(const ApiKey& key) = 0;
+  // Oldest first, revoked ones too.
+  virtual absl::StatusOr<std::vector<ApiKey>> List() const = 0;
+  // NOT_FOUND when there is none, or it is revoked already.
+  virtual absl::Status Revoke(absl::string_view id, absl::Time time) = 0;
+};
+
 // The tables as one transaction sees them.
 class StateTransaction {
  public:
@@ -190,6 +201,7 @@ class StateTransaction {
   virtual ModelStore& models() = 0;
   virtual RequestStore& requests() = 0;
   virtual UploadStore& uploads() = 0;
+  virtual ApiKeyStore& api_keys() = 0;
 
   // Of those digests, the ones that an example, a manifest (of a version, a
   // checkpoint or embeddings), or an upload that is not committed names.

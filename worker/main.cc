@@ -12,11 +12,14 @@
 #include <string>
 #include <system_error>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "common/build_info.h"
+#include "common/grpc/client_security_flags.h"
 #include "common/ids.h"
+#include "common/status_macros.h"
 #include "worker/transport/stop_signal.h"
 #include "worker/worker.h"
 
@@ -28,6 +31,7 @@ constexpr int kExitUsage = 2;
 
 struct Flags {
   WorkerOptions worker;
+  ClientSecurityFiles security;
   std::vector<std::string> roles = {"train", "serve"};
   std::string log_level = "info";
   // CLI11 reads numbers.
@@ -39,10 +43,30 @@ struct Flags {
   bool run_serve = false;
 };
 
-std::string DefaultWorkerId() {
+// HOST-PID-RANDOM, or NAME.PID-RANDOM with the name of a certificate: the
+// server takes such an id from its holder only.
+absl::StatusOr<std::string> DefaultWorkerId(const std::string& certificate) {
+  const std::string suffix = absl::StrCat(getpid(), "-", RandomHex(4));
+  if (!certificate.empty()) {
+    ATTUNE_ASSIGN_OR_RETURN(const std::string name,
+                            CertificateName(certificate));
+    return absl::StrCat(name, ".", suffix);
+  }
   char host[256] = "";
   gethostname(host, sizeof(host) - 1);
-  return absl::StrCat(host, "-", getpid(), "-", RandomHex(4));
+  return absl::StrCat(host, "-", suffix);
+}
+
+// What can only be told once all flags are known.
+absl::Status Complete(Flags& flags) {
+  WorkerOptions& worker = flags.worker;
+  ATTUNE_ASSIGN_OR_RETURN(worker.security,
+                          LoadClientSecurity(flags.security, worker.server));
+  if (worker.worker_id.empty()) {
+    ATTUNE_ASSIGN_OR_RETURN(worker.worker_id,
+                            DefaultWorkerId(flags.security.tls.certificate));
+  }
+  return absl::OkStatus();
 }
 
 std::string DefaultCacheDir() {
@@ -97,7 +121,9 @@ void AddFlags(CLI::App& app, Flags& flags) {
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   app.add_option("--worker-id", worker.worker_id,
-                 "Name of this worker; default HOST-PID-RANDOM");
+                 "Name of this worker; default HOST-PID-RANDOM, or "
+                 "NAME.PID-RANDOM with a certificate for NAME");
+  AddClientSecurityFlags(app, flags.security);
   app.add_option("--log-level", flags.log_level,
                  "trace, debug, info, warn, error or off")
       ->check(CLI::IsMember({"trace", "debug", "info", "warn", "error", "off"}))
@@ -112,16 +138,28 @@ void AddFlags(CLI::App& app, Flags& flags) {
 std::vector<std::string> ChildCommand(const Flags& flags,
                                       const std::string& kind) {
   const WorkerOptions& worker = flags.worker;
-  return {std::filesystem::read_symlink("/proc/self/exe"),
-          kind,
-          "--server=" + worker.server,
-          "--device=" + worker.device,
-          "--cache-dir=" + worker.cache_dir,
-          absl::StrCat("--threads=", worker.threads),
-          absl::StrCat("--serve-slots=", worker.serve_slots),
-          absl::StrCat("--checkpoint-interval=", flags.checkpoint_interval),
-          "--worker-id=" + worker.worker_id,
-          "--log-level=" + flags.log_level};
+  std::vector<std::string> command = {
+      std::filesystem::read_symlink("/proc/self/exe"),
+      kind,
+      "--server=" + worker.server,
+      "--device=" + worker.device,
+      "--cache-dir=" + worker.cache_dir,
+      absl::StrCat("--threads=", worker.threads),
+      absl::StrCat("--serve-slots=", worker.serve_slots),
+      absl::StrCat("--checkpoint-interval=", flags.checkpoint_interval),
+      "--worker-id=" + worker.worker_id,
+      "--log-level=" + flags.log_level};
+  // The paths: a child reads the files itself, and no secret is on a command
+  // line.
+  const ClientSecurityFiles& security = flags.security;
+  for (const auto& [flag, path] :
+       {std::pair("--tls-ca=", security.tls.ca),
+        std::pair("--tls-certificate=", security.tls.certificate),
+        std::pair("--tls-key=", security.tls.key),
+        std::pair("--api-key-file=", security.api_key)}) {
+    if (!path.empty()) command.push_back(flag + path);
+  }
+  return command;
 }
 
 int RunParent(const Flags& flags, const sigset_t& stop_signals) {
@@ -167,7 +205,6 @@ int Main(int argc, char** argv) {
       "attune-worker: trains, evaluates and serves models for attune-server",
       "attune-worker");
   Flags flags;
-  flags.worker.worker_id = DefaultWorkerId();
   flags.worker.cache_dir = DefaultCacheDir();
   flags.worker.threads =
       std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
@@ -190,6 +227,10 @@ int Main(int argc, char** argv) {
                                              : "attune-worker";
   spdlog::set_default_logger(spdlog::stderr_color_mt(name));
   spdlog::set_level(spdlog::level::from_str(flags.log_level));
+  if (absl::Status status = Complete(flags); !status.ok()) {
+    spdlog::error("{}", std::string(status.message()));
+    return kExitFailed;
+  }
   if (flags.run_task) return RunTaskChild(flags.worker);
   if (flags.run_serve) return RunServeChild(flags.worker);
   return RunParent(flags, stop_signals);

@@ -36,7 +36,8 @@ constexpr int kCpuBatchSize = 16;
 constexpr int kGpuBatchSize = 128;
 
 std::shared_ptr<grpc::Channel> Connect(const WorkerOptions& options) {
-  return ConnectTo(options.server, {.user_agent = "attune-worker"});
+  return ConnectTo(options.server, {.user_agent = "attune-worker",
+                                    .security = options.security});
 }
 
 v1::RegisterRequest Registration(const WorkerOptions& options,

@@ -9,6 +9,7 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "common/grpc/client_security.h"
 #include "worker/supervise/stall_detector.h"
 #include "worker/transport/stop_signal.h"
 
@@ -17,6 +18,7 @@ namespace attune {
 struct WorkerOptions {
   // HOST:PORT of attune-server.
   std::string server;
+  ClientSecurity security;
   // HOST-PID-RANDOM; kept over reconnections.
   std::string worker_id;
   // As in content::ResolveDevice.

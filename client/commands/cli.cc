@@ -5,6 +5,8 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/error.h"
+#include "common/grpc/client_security_flags.h"
+#include "common/status_macros.h"
 
 namespace attune::client {
 namespace {
@@ -50,6 +52,13 @@ ExitCode ReportUsage(const CLI::App& app, absl::string_view message,
   return kExitUsage;
 }
 
+absl::StatusOr<ExitCode> RunAction(CommandContext& context) {
+  ATTUNE_ASSIGN_OR_RETURN(
+      context.client_options().security,
+      LoadClientSecurity(context.security_files(), context.server()));
+  return context.action()();
+}
+
 }  // namespace
 
 std::vector<AddCommand> StandardCommands() {
@@ -80,7 +89,7 @@ ExitCode RunCli(std::vector<std::string> arguments,
   CLI::App app(kDescription, "attune");
   app.footer(kFooter);
   app.require_subcommand(1);
-  // --server and --output may stand anywhere on the line.
+  // The options below may stand anywhere on the line.
   app.fallthrough();
   app.add_option("--server", context.server(), "HOST:PORT of attune-server")
       ->envname("ATTUNE_SERVER")
@@ -89,6 +98,7 @@ ExitCode RunCli(std::vector<std::string> arguments,
                  "text, or json: one line an object, with the API's names")
       ->check(CLI::IsMember({"text", "json"}))
       ->capture_default_str();
+  AddClientSecurityFlags(app, context.security_files());
   app.set_version_flag("--version", "attune " ATTUNE_VERSION);
   for (AddCommand add : commands) add(app, context);
 
@@ -104,7 +114,7 @@ ExitCode RunCli(std::vector<std::string> arguments,
     app.exit(error, context.out(), context.console().err);
     return kExitDone;
   }
-  absl::StatusOr<ExitCode> code = context.action()();
+  absl::StatusOr<ExitCode> code = RunAction(context);
   if (code.ok()) return *code;
   if (CodeOf(code.status()) == kExitUsage) {
     return ReportUsage(app, code.status().message(), context.console().err);

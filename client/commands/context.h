@@ -62,6 +62,8 @@ class CommandContext {
   // --server and --output are bound to these.
   std::string& server() { return client_options_.server; }
   std::string& output() { return output_; }
+  // So are the flags of TLS and the API key.
+  ClientSecurityFiles& security_files() { return security_files_; }
   bool json() const { return output_ == "json"; }
   ClientOptions& client_options() { return client_options_; }
 
@@ -83,6 +85,7 @@ class CommandContext {
  private:
   Console console_;
   ClientOptions client_options_;
+  ClientSecurityFiles security_files_;
   std::string output_ = "text";
   std::unique_ptr<AttuneClient> client_;
   Action action_;

@@ -10,6 +10,7 @@
 #include <string>
 
 #include "absl/time/time.h"
+#include "common/grpc/client_security.h"
 
 namespace attune {
 
@@ -33,11 +34,14 @@ struct ChannelOptions {
   int max_receive_bytes = kMaxInferenceBytes;
   // A name for the server's logs.
   std::string user_agent = "attune";
+  // Plaintext and no key unless LoadClientSecurity gave something else.
+  ClientSecurity security = {};
 };
 
-// A channel to `address`, HOST:PORT or unix:PATH, in plaintext. Connects at
-// the first call and again, after at most 5 s, when the connection is lost.
-// Never fails: an address that nobody answers makes calls UNAVAILABLE.
+// A channel to `address`, HOST:PORT or unix:PATH. Connects at the first call
+// and again, after at most 5 s, when the connection is lost. Every call carries
+// the API key, if there is one. Never fails: an address that nobody answers
+// makes calls UNAVAILABLE.
 std::shared_ptr<grpc::Channel> ConnectTo(const std::string& address,
                                          const ChannelOptions& options = {});
 

@@ -20,6 +20,7 @@ class WatchedTransaction final : public storage::StateTransaction {
   }
   storage::RequestStore& requests() override { return transaction_.requests(); }
   storage::UploadStore& uploads() override { return transaction_.uploads(); }
+  storage::ApiKeyStore& api_keys() override { return transaction_.api_keys(); }
   absl::StatusOr<std::vector<std::string>> FindReferencedBlobs(
       absl::Span<const std::string> digests) override {
     return transaction_.FindReferencedBlobs(digests);

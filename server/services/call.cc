@@ -4,10 +4,12 @@
 
 #include <map>
 #include <string>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "common/error.h"
+#include "common/status_macros.h"
 
 namespace attune::services {
 namespace {
@@ -34,9 +36,33 @@ bool Drain::AwaitCalls(absl::Duration timeout) const {
   return mutex_.AwaitWithTimeout(absl::Condition(&none), timeout);
 }
 
-absl::Status AdmitCall(const CallEnvironment& environment,
+absl::StatusOr<Caller> AuthoriseCall(
+    const CallEnvironment& environment, CallName name,
+    const grpc::CallbackServerContext& context) {
+  if (environment.access == nullptr) return Caller();
+  return environment.access->Admit(name.service, name.method, context);
+}
+
+absl::Status CheckCaller(const CallEnvironment& environment,
+                         const Caller& caller) {
+  if (environment.access == nullptr) return absl::OkStatus();
+  return environment.access->Check(caller);
+}
+
+absl::Status CheckWorkerId(const CallEnvironment& environment,
+                           const grpc::CallbackServerContext& context,
+                           absl::string_view worker_id) {
+  if (environment.access == nullptr) return absl::OkStatus();
+  return environment.access->CheckWorkerId(context, worker_id);
+}
+
+absl::Status AdmitCall(const CallEnvironment& environment, CallName name,
                        const grpc::CallbackServerContext& context,
-                       size_t request_bytes, size_t limit_bytes) {
+                       size_t request_bytes, size_t limit_bytes,
+                       Caller* caller) {
+  ATTUNE_ASSIGN_OR_RETURN(Caller known,
+                          AuthoriseCall(environment, name, context));
+  if (caller != nullptr) *caller = std::move(known);
   if (environment.drain->started()) return DrainingError();
   if (CallDeadline(context) <= absl::Now()) {
     return absl::DeadlineExceededError("the deadline had passed already");

@@ -12,12 +12,14 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "common/grpc/channel.h"
 #include "server/core/executor.h"
 #include "server/core/metrics.h"
+#include "server/services/access.h"
 
 namespace attune::services {
 
@@ -45,6 +47,8 @@ struct CallEnvironment {
   core::Executor* executor = nullptr;
   core::Metrics* metrics = nullptr;
   const Drain* drain = nullptr;
+  // nullptr: every call is open to everybody.
+  const Access* access = nullptr;
 };
 
 // Labels of the figures; constants, such as "ModelService" and "GetModel".
@@ -53,12 +57,26 @@ struct CallName {
   absl::string_view method;
 };
 
-// Whether a call may begin: UNAVAILABLE, reason DRAINING; DEADLINE_EXCEEDED
-// when its deadline is past; RESOURCE_EXHAUSTED, reason MESSAGE_TOO_LARGE,
-// when the request has more than `limit_bytes`.
-absl::Status AdmitCall(const CallEnvironment& environment,
+// Whether a call may begin: the errors of Access::Admit; UNAVAILABLE, reason
+// DRAINING; DEADLINE_EXCEEDED when its deadline is past; RESOURCE_EXHAUSTED,
+// reason MESSAGE_TOO_LARGE, when the request has more than `limit_bytes`. Who
+// calls goes to `*caller`: a stream asks CheckCaller before each message.
+absl::Status AdmitCall(const CallEnvironment& environment, CallName name,
                        const grpc::CallbackServerContext& context,
-                       size_t request_bytes, size_t limit_bytes);
+                       size_t request_bytes, size_t limit_bytes,
+                       Caller* caller = nullptr);
+
+// The part of AdmitCall that holds while the server drains too.
+absl::StatusOr<Caller> AuthoriseCall(
+    const CallEnvironment& environment, CallName name,
+    const grpc::CallbackServerContext& context);
+
+// As Access::Check and Access::CheckWorkerId.
+absl::Status CheckCaller(const CallEnvironment& environment,
+                         const Caller& caller);
+absl::Status CheckWorkerId(const CallEnvironment& environment,
+                           const grpc::CallbackServerContext& context,
+                           absl::string_view worker_id);
 
 // The deadline of the call, absl::InfiniteFuture without one.
 absl::Time CallDeadline(const grpc::CallbackServerContext& context);

@@ -39,8 +39,9 @@ grpc::ServerUnaryReactor* Begin(
     grpc::CallbackServerContext* context, const Request& request,
     absl::AnyInvocable<void(UnaryCall*, const core::CallScope&)> body,
     absl::FunctionRef<bool(UnaryCall*)> try_inline) {
-  auto* call = new UnaryCall(environment, {kService, method});
-  absl::Status admitted = AdmitCall(environment, *context,
+  const CallName name = {kService, method};
+  auto* call = new UnaryCall(environment, name);
+  absl::Status admitted = AdmitCall(environment, name, *context,
                                     request.ByteSizeLong(), kMaxInferenceBytes);
   if (!admitted.ok()) {
     call->Done(admitted);

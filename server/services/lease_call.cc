@@ -15,6 +15,7 @@
 namespace attune::services {
 namespace {
 
+constexpr CallName kLeaseTask = {"WorkerService", "LeaseTask"};
 constexpr absl::Duration kMaxWait = absl::Seconds(60);
 // The answer must leave before the client's deadline.
 constexpr absl::Duration kMargin = absl::Milliseconds(500);
@@ -24,11 +25,13 @@ class LeaseCall final : public grpc::ServerUnaryReactor {
  public:
   LeaseCall(const CallEnvironment& environment, core::LeaseManager& leases,
             v1::LeaseTaskResponse* response)
-      : leases_(leases),
+      : environment_(environment),
+        leases_(leases),
         response_(response),
-        timer_(environment, {"WorkerService", "LeaseTask"}) {}
+        timer_(environment, kLeaseTask) {}
 
-  void Start(const std::string& worker_id, absl::Duration wait) {
+  void Start(const std::string& worker_id, absl::Duration wait, Caller caller) {
+    caller_ = std::move(caller);
     // The callback may run, and Finish with it, before this returns; the call
     // lives on until `started_` too, because OnDone waits for it.
     const int64_t id = leases_.WaitForTask(
@@ -81,6 +84,12 @@ class LeaseCall final : public grpc::ServerUnaryReactor {
       leases_.HandBack(**task);
       return End(absl::CancelledError("the client cancelled the call"));
     }
+    // The key may have been revoked during the wait.
+    if (absl::Status allowed = CheckCaller(environment_, caller_);
+        !allowed.ok()) {
+      leases_.HandBack(**task);
+      return End(allowed);
+    }
     *response_->mutable_task() = ToProto(**task);
     End(absl::OkStatus());
   }
@@ -94,9 +103,11 @@ class LeaseCall final : public grpc::ServerUnaryReactor {
     delete this;
   }
 
+  const CallEnvironment& environment_;
   core::LeaseManager& leases_;
   v1::LeaseTaskResponse* const response_;
   CallTimer timer_;
+  Caller caller_;
   absl::Mutex mutex_;
   int users_ ABSL_GUARDED_BY(mutex_) = 2;
   std::optional<int64_t> wait_ ABSL_GUARDED_BY(mutex_);
@@ -111,8 +122,13 @@ grpc::ServerUnaryReactor* BeginLeaseTask(const CallEnvironment& environment,
                                          const v1::LeaseTaskRequest* request,
                                          v1::LeaseTaskResponse* response) {
   auto* call = new LeaseCall(environment, leases, response);
+  Caller caller;
   absl::Status admitted =
-      AdmitCall(environment, *context, request->ByteSizeLong(), kMaxUnaryBytes);
+      AdmitCall(environment, kLeaseTask, *context, request->ByteSizeLong(),
+                kMaxUnaryBytes, &caller);
+  if (admitted.ok()) {
+    admitted = CheckWorkerId(environment, *context, request->worker_id());
+  }
   const absl::Duration wait = FromProtoDuration(request->wait());
   if (admitted.ok() && (wait < absl::ZeroDuration() || wait > kMaxWait)) {
     admitted = InvalidField("wait", "must be from 0 to 60 s");
@@ -124,7 +140,8 @@ grpc::ServerUnaryReactor* BeginLeaseTask(const CallEnvironment& environment,
   }
   const absl::Duration left = CallDeadline(*context) - absl::Now() - kMargin;
   call->Start(request->worker_id(),
-              std::max(absl::ZeroDuration(), std::min(wait, left)));
+              std::max(absl::ZeroDuration(), std::min(wait, left)),
+              std::move(caller));
   return call;
 }
 

@@ -13,6 +13,11 @@
 #include "server/services/serve_codec.h"
 
 namespace attune::services {
+namespace {
+
+constexpr CallName kServe = {"WorkerService", "Serve"};
+
+}  // namespace
 
 // Owns itself. Messages to the worker wait in a queue, since gRPC takes one at
 // a time; the router bounds how many there are.
@@ -20,9 +25,14 @@ class ServeStream final
     : public grpc::ServerBidiReactor<v1::ServeRequest, v1::ServeResponse>,
       public core::WorkerLink {
  public:
-  explicit ServeStream(ServeStreams& streams)
+  ServeStream(ServeStreams& streams, grpc::CallbackServerContext& context)
       : streams_(streams),
-        timer_(streams.environment_, {"WorkerService", "Serve"}) {}
+        context_(context),
+        timer_(streams.environment_, kServe) {}
+
+  // REQUIRES: before the stream is known to ServeStreams.
+  void SetCaller(Caller caller) { caller_ = std::move(caller); }
+  const Caller& caller() const { return caller_; }
 
   void Start() {
     absl::MutexLock lock(&mutex_);
@@ -148,6 +158,8 @@ class ServeStream final
     ATTUNE_ASSIGN_OR_RETURN(const core::ServingWorker worker,
                             FromProto(request_.hello()));
     ATTUNE_RETURN_IF_ERROR(
+        CheckWorkerId(streams_.environment_, context_, worker.id));
+    ATTUNE_RETURN_IF_ERROR(
         streams_.registry_.RequireRole(worker.id, core::WorkerRole::kServe));
     worker_id_ = worker.id;
     spdlog::info("worker {} serves: {} version slots, batches of {}", worker.id,
@@ -179,7 +191,9 @@ class ServeStream final
   }
 
   ServeStreams& streams_;
+  grpc::CallbackServerContext& context_;
   CallTimer timer_;
+  Caller caller_;
   v1::ServeRequest request_;
   std::string worker_id_;  // written once, before session_
 
@@ -195,9 +209,11 @@ class ServeStream final
 
 grpc::ServerBidiReactor<v1::ServeRequest, v1::ServeResponse>*
 ServeStreams::Begin(grpc::CallbackServerContext* context) {
-  auto* stream = new ServeStream(*this);
+  auto* stream = new ServeStream(*this, *context);
+  Caller caller;
   absl::Status admitted =
-      AdmitCall(environment_, *context, 0, kMaxInferenceBytes);
+      AdmitCall(environment_, kServe, *context, 0, kMaxInferenceBytes, &caller);
+  stream->SetCaller(std::move(caller));
   {
     absl::MutexLock lock(&mutex_);
     streams_.insert(stream);
@@ -208,6 +224,16 @@ ServeStreams::Begin(grpc::CallbackServerContext* context) {
     stream->Close(admitted);
   }
   return stream;
+}
+
+void ServeStreams::CloseRefused() {
+  absl::MutexLock lock(&mutex_);
+  for (ServeStream* stream : streams_) {
+    if (absl::Status allowed = CheckCaller(environment_, stream->caller());
+        !allowed.ok()) {
+      stream->Close(allowed);
+    }
+  }
 }
 
 void ServeStreams::CloseAll() {

@@ -27,9 +27,13 @@ class ServeStreams {
 
   // Begins one call of Serve. It ends with INVALID_ARGUMENT when the worker
   // sends what makes no sense, with NOT_FOUND, reason WORKER_UNKNOWN, when it
-  // has not registered, with UNAVAILABLE, reason DRAINING, after CloseAll.
+  // has not registered, with the errors of Access, with UNAVAILABLE, reason
+  // DRAINING, after CloseAll.
   grpc::ServerBidiReactor<v1::ServeRequest, v1::ServeResponse>* Begin(
       grpc::CallbackServerContext* context);
+
+  // Ends the streams whose workers are not allowed any more.
+  void CloseRefused();
 
   // Ends every stream, and those that come.
   void CloseAll();

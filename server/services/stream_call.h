@@ -60,7 +60,8 @@ class UploadCall final : public grpc::ServerReadReactor<Request> {
         response_(response),
         handler_(std::move(handler)) {}
 
-  void Start(const absl::Status& admitted) {
+  void Start(const absl::Status& admitted, Caller caller) {
+    caller_ = std::move(caller);
     if (admitted.ok()) {
       this->StartRead(&request_);
     } else {
@@ -71,8 +72,11 @@ class UploadCall final : public grpc::ServerReadReactor<Request> {
   void OnReadDone(bool ok) override {
     const bool submitted = environment_.executor->Submit([this, ok] {
       if (ok) {
-        absl::Status status =
-            CatchExceptions([&] { return handler_->OnMessage(request_); });
+        absl::Status status = CheckCaller(environment_, caller_);
+        if (status.ok()) {
+          status =
+              CatchExceptions([&] { return handler_->OnMessage(request_); });
+        }
         if (!status.ok()) return Done(status);
         request_.Clear();
         this->StartRead(&request_);
@@ -105,6 +109,7 @@ class UploadCall final : public grpc::ServerReadReactor<Request> {
 
   const CallEnvironment& environment_;
   CallTimer timer_;
+  Caller caller_;
   Response* response_;
   std::unique_ptr<Handler> handler_;
   Request request_;
@@ -122,7 +127,8 @@ class DownloadCall final : public grpc::ServerWriteReactor<Response> {
         timer_(environment, name),
         handler_(std::move(handler)) {}
 
-  void Start(const absl::Status& admitted) {
+  void Start(const absl::Status& admitted, Caller caller) {
+    caller_ = std::move(caller);
     if (admitted.ok()) {
       Continue();
     } else {
@@ -154,7 +160,9 @@ class DownloadCall final : public grpc::ServerWriteReactor<Response> {
       }
       response_.Clear();
       bool more = false;
-      absl::Status status = CatchExceptions([&] {
+      absl::Status status = CheckCaller(environment_, caller_);
+      if (!status.ok()) return Done(status);
+      status = CatchExceptions([&] {
         absl::StatusOr<bool> next = handler_->Next(&response_);
         more = next.ok() && *next;
         return next.status();
@@ -173,6 +181,7 @@ class DownloadCall final : public grpc::ServerWriteReactor<Response> {
 
   const CallEnvironment& environment_;
   CallTimer timer_;
+  Caller caller_;
   std::unique_ptr<Handler> handler_;
   Response response_;
   std::atomic<bool> cancelled_ = false;
@@ -187,7 +196,10 @@ grpc::ServerReadReactor<Request>* RunUpload(
     std::unique_ptr<UploadHandler<Request, Response>> handler) {
   auto* call = new UploadCall<Request, Response>(environment, name, response,
                                                  std::move(handler));
-  call->Start(AdmitCall(environment, *context, 0, kMaxUnaryBytes));
+  Caller caller;
+  const absl::Status admitted =
+      AdmitCall(environment, name, *context, 0, kMaxUnaryBytes, &caller);
+  call->Start(admitted, std::move(caller));
   return call;
 }
 
@@ -198,7 +210,10 @@ grpc::ServerWriteReactor<Response>* RunDownload(
     std::unique_ptr<DownloadHandler<Response>> handler) {
   auto* call =
       new DownloadCall<Response>(environment, name, std::move(handler));
-  call->Start(AdmitCall(environment, *context, request_bytes, kMaxUnaryBytes));
+  Caller caller;
+  const absl::Status admitted = AdmitCall(
+      environment, name, *context, request_bytes, kMaxUnaryBytes, &caller);
+  call->Start(admitted, std::move(caller));
   return call;
 }
 

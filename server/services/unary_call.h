@@ -96,8 +96,8 @@ grpc::ServerUnaryReactor* RunUnary(
     absl::AnyInvocable<absl::Status(const Request&, Response*)> body,
     size_t limit_bytes = kMaxUnaryBytes) {
   auto* call = new UnaryCall(environment, name);
-  absl::Status admitted =
-      AdmitCall(environment, *context, request->ByteSizeLong(), limit_bytes);
+  absl::Status admitted = AdmitCall(environment, name, *context,
+                                    request->ByteSizeLong(), limit_bytes);
   if (!admitted.ok()) {
     call->Done(admitted);
     return call;

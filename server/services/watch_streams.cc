@@ -79,6 +79,9 @@ class WatchStream final
 
   // Whether the job was in the queue when it was last looked at.
   bool waiting() const { return waiting_.load(std::memory_order_relaxed); }
+  // REQUIRES: before the stream is known to WatchStreams.
+  void SetCaller(Caller caller) { caller_ = std::move(caller); }
+  const Caller& caller() const { return caller_; }
 
   // Ends a call that was not started.
   void Refuse(const absl::Status& status) { End(status); }
@@ -180,6 +183,7 @@ class WatchStream final
 
   WatchStreams& owner_;
   CallTimer timer_;
+  Caller caller_;
   const std::string id_;
   int64_t watch_ = 0;
   std::atomic<bool> waiting_ = false;
@@ -203,8 +207,11 @@ grpc::ServerWriteReactor<v1::WatchJobResponse>* WatchStreams::Begin(
       DecodeCursor(request->id(), request->cursor());
   auto* stream = new WatchStream(*this, request->id(),
                                  position.value_or(core::WatchPosition()));
-  absl::Status admitted = AdmitCall(environment_, *context,
-                                    request->ByteSizeLong(), kMaxUnaryBytes);
+  Caller caller;
+  absl::Status admitted =
+      AdmitCall(environment_, kWatchJob, *context, request->ByteSizeLong(),
+                kMaxUnaryBytes, &caller);
+  stream->SetCaller(std::move(caller));
   admitted.Update(position.status());
   {
     absl::MutexLock lock(&mutex_);
@@ -224,6 +231,16 @@ void WatchStreams::RefreshWaiting() {
   absl::MutexLock lock(&mutex_);
   for (WatchStream* stream : streams_) {
     if (stream->waiting()) stream->Changed();
+  }
+}
+
+void WatchStreams::CloseRefused() {
+  absl::MutexLock lock(&mutex_);
+  for (WatchStream* stream : streams_) {
+    if (absl::Status allowed = CheckCaller(environment_, stream->caller());
+        !allowed.ok()) {
+      stream->Close(std::move(allowed));
+    }
   }
 }
 

@@ -34,6 +34,8 @@ class WatchStreams {
   // changes with other jobs, and "no worker" with the workers. Called every
   // few seconds by one thread; does not block.
   void RefreshWaiting();
+  // Ends the streams whose callers are not allowed any more.
+  void CloseRefused();
 
   // Ends every stream, and those that come, with UNAVAILABLE, reason DRAINING:
   // they would not end by themselves.

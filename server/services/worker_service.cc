@@ -39,8 +39,11 @@ grpc::ServerUnaryReactor* WorkerService::Register(
     v1::RegisterResponse* response) {
   return RunUnary<v1::RegisterRequest, v1::RegisterResponse>(
       environment_, {kService, "Register"}, context, request, response,
-      [this](const v1::RegisterRequest& request,
-             v1::RegisterResponse* response) -> absl::Status {
+      [this,
+       allowed = CheckWorkerId(environment_, *context, request->worker_id())](
+          const v1::RegisterRequest& request,
+          v1::RegisterResponse* response) -> absl::Status {
+        ATTUNE_RETURN_IF_ERROR(allowed);
         ATTUNE_ASSIGN_OR_RETURN(std::vector<core::WorkerRole> roles,
                                 FromProto(request));
         ATTUNE_RETURN_IF_ERROR(
@@ -79,13 +82,19 @@ grpc::ServerUnaryReactor* WorkerService::LeaseTask(
 }
 
 grpc::ServerUnaryReactor* WorkerService::Heartbeat(
-    grpc::CallbackServerContext*, const v1::HeartbeatRequest* request,
+    grpc::CallbackServerContext* context, const v1::HeartbeatRequest* request,
     v1::HeartbeatResponse* response) {
-  auto* call = new UnaryCall(environment_, {kService, "Heartbeat"});
+  constexpr CallName kName = {kService, "Heartbeat"};
+  auto* call = new UnaryCall(environment_, kName);
   // Also while the server drains: a worker keeps its lease over a restart.
-  const bool too_large = request->ByteSizeLong() > kMaxUnaryBytes;
-  call->Done(too_large ? InvalidField("lease_token", "is too long")
-                       : Beat(*request, response));
+  absl::Status status = AuthoriseCall(environment_, kName, *context).status();
+  if (status.ok()) {
+    status = CheckWorkerId(environment_, *context, request->worker_id());
+  }
+  if (status.ok() && request->ByteSizeLong() > kMaxUnaryBytes) {
+    status = InvalidField("lease_token", "is too long");
+  }
+  call->Done(status.ok() ? Beat(*request, response) : status);
   return call;
 }
 

@@ -33,7 +33,9 @@ absl::StatusOr<std::unique_ptr<Database>> Database::Open(
         std::make_unique<Connection>(path, Access::kWriter, page_size);
     ATTUNE_RETURN_IF_ERROR(
         CheckIntegrity(*database->writer_, schema, options.check));
-    ATTUNE_RETURN_IF_ERROR(Migrate(*database->writer_, schema));
+    ATTUNE_RETURN_IF_ERROR(options.migrate
+                               ? Migrate(*database->writer_, schema)
+                               : CheckVersion(*database->writer_, schema));
     absl::MutexLock readers_lock(&database->readers_mutex_);
     for (int i = 0; i < (database->in_memory_ ? 0 : kReaders); ++i) {
       database->idle_readers_.push_back(

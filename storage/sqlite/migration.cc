@@ -20,6 +20,7 @@ ATTUNE_SCRIPT(attune_state_0002)
 ATTUNE_SCRIPT(attune_state_0003)
 ATTUNE_SCRIPT(attune_state_0004)
 ATTUNE_SCRIPT(attune_state_0005)
+ATTUNE_SCRIPT(attune_state_0006)
 ATTUNE_SCRIPT(attune_blobs_0001)
 #undef ATTUNE_SCRIPT
 
@@ -132,7 +133,7 @@ const Schema& StateSchema() {
   static const Schema& schema = *new Schema{
       0x4174534c,
       {attune_state_0001(), attune_state_0002(), attune_state_0003(),
-       attune_state_0004(), attune_state_0005()},
+       attune_state_0004(), attune_state_0005(), attune_state_0006()},
       /*quick_check=*/""};
   return schema;
 }

@@ -42,6 +42,9 @@ struct SqliteOptions {
   // everybody until it is full.
   DiskSpace* disk = nullptr;
   IntegrityCheck check = IntegrityCheck::kNone;
+  // Bring an older database to this build's schema. Not so for a program that
+  // works beside a running server.
+  bool migrate = true;
 };
 
 // `path` is a file, made and migrated when needed, or ":memory:". A file of an
@@ -49,7 +52,8 @@ struct SqliteOptions {
 // FAILED_PRECONDITION, reason SCHEMA_TOO_NEW, when a newer build has written
 // it, reason WRONG_DATABASE when it is something else; DATA_LOSS when it is
 // damaged; UNAVAILABLE when it cannot be opened.
-// REQUIRES: this process holds the data folder's lock (DataDirLock).
+// REQUIRES: this process holds the data folder's lock (DataDirLock), or does
+// not migrate.
 absl::StatusOr<std::unique_ptr<StateStore>> OpenStateStore(
     const std::string& path, const SqliteOptions& options = {});
 

@@ -3,6 +3,7 @@
 
 #include "common/error.h"
 #include "common/status_macros.h"
+#include "storage/sqlite/api_key_store.h"
 #include "storage/sqlite/database.h"
 #include "storage/sqlite/dataset_store.h"
 #include "storage/sqlite/job_store.h"
@@ -25,13 +26,15 @@ class SqliteStateTransaction : public StateTransaction {
         jobs_(connection),
         models_(connection),
         requests_(connection),
-        uploads_(connection) {}
+        uploads_(connection),
+        api_keys_(connection) {}
 
   DatasetStore& datasets() override { return datasets_; }
   JobStore& jobs() override { return jobs_; }
   ModelStore& models() override { return models_; }
   RequestStore& requests() override { return requests_; }
   UploadStore& uploads() override { return uploads_; }
+  ApiKeyStore& api_keys() override { return api_keys_; }
 
   absl::StatusOr<std::vector<std::string>> FindReferencedBlobs(
       absl::Span<const std::string> digests) override {
@@ -69,6 +72,7 @@ class SqliteStateTransaction : public StateTransaction {
   SqliteModelStore models_;
   SqliteRequestStore requests_;
   SqliteUploadStore uploads_;
+  SqliteApiKeyStore api_keys_;
 };
 
 class SqliteStateStore : public StateStore {

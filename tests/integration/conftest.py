@@ -90,6 +90,8 @@ class Attune:
     self.workers = []
     self.address = None
     self.metrics = None
+    # The flags of TLS and keys, for the CLI and the workers.
+    self.security = []
 
   def start_server(self, *extra):
     addresses = self.folder / "addresses"
@@ -111,7 +113,8 @@ class Attune:
   def start_worker(self, *extra, roles="train,serve"):
     worker = Process([
         BINARIES / "attune-worker", "--server", self.address, "--device",
-        "cpu", "--roles", roles, "--cache-dir", self.folder / "cache", *extra
+        "cpu", "--roles", roles, "--cache-dir", self.folder / "cache",
+        *self.security, *extra
     ], self.folder / f"worker-{len(self.workers)}.log")
     self.workers.append(worker)
     return worker
@@ -119,13 +122,29 @@ class Attune:
   def run(self, *arguments, code=0):
     """Runs the CLI; returns its standard output."""
     done = subprocess.run(
-        [BINARIES / "attune", "--server", self.address, *map(str, arguments)],
+        [BINARIES / "attune", "--server", self.address,
+         *map(str, [*self.security, *arguments])],
         capture_output=True, text=True, timeout=600)
     assert done.returncode == code, (
         f"{arguments}: exit {done.returncode}, expected {code}\n{done.stdout}"
         f"\n{done.stderr}\n{self.logs()}")
     self.errors = done.stderr
     return done.stdout
+
+  def keys(self, *arguments, code=0):
+    """Runs attune-server keys on the data folder; returns what it printed."""
+    done = subprocess.run(
+        [BINARIES / "attune-server", "keys", *map(str, arguments),
+         "--data-dir", self.folder / "data"], capture_output=True, text=True, timeout=60)
+    assert done.returncode == code, done.stderr
+    self.errors = done.stderr
+    return done.stdout
+
+  def make_key(self, name, role):
+    """Makes an API key; returns the path of a file that holds it."""
+    path = self.folder / f"{name}.apikey"
+    path.write_text(self.keys("create", "--name", name, "--role", role))
+    return path
 
   def json(self, *arguments):
     """Runs the CLI with --output json; returns the one object."""

@@ -17,7 +17,7 @@ ALLOWED = {
     "common/text": {"common", "icu", "absl", "std"},
     "common/image": {"common", "codecs", "simd", "absl", "std"},
     "common/safetensors": {"common", "json", "absl", "std"},
-    "common/grpc": {"common", "grpc", "proto", "absl", "std"},
+    "common/grpc": {"common", "grpc", "proto", "cli", "absl", "std"},
     "common/statistics": {"absl", "std"},
     "storage": {"common", "absl", "std"},
     "storage/sqlite": {"storage", "common", "sqlite", "json", "absl", "std"},

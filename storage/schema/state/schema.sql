@@ -237,3 +237,15 @@ CREATE TABLE upload_blobs (
   PRIMARY KEY (digest, upload)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX upload_blobs_by_upload ON upload_blobs (upload);
+
+-- API keys; the secret itself is not kept.
+CREATE TABLE api_keys (
+  id TEXT PRIMARY KEY,
+  name TEXT NOT NULL,
+  role INTEGER NOT NULL,
+  digest TEXT NOT NULL,
+  create_time INTEGER NOT NULL,
+  revoke_time INTEGER
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX api_keys_by_name ON api_keys (name)
+  WHERE revoke_time IS NULL;

@@ -11,7 +11,8 @@ namespace attune::services {
 
 FakeWorker::FakeWorker(const std::string& address, Options options)
     : options_(std::move(options)),
-      stub_(v1::WorkerService::NewStub(ConnectTo(address))),
+      stub_(v1::WorkerService::NewStub(
+          ConnectTo(address, {.security = {.api_key = options_.api_key}}))),
       silent_(options_.silent) {
   v1::RegisterRequest request;
   request.set_worker_id(options_.id);

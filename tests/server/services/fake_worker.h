@@ -30,6 +30,8 @@ class FakeWorker {
     bool silent = false;
     // Answers loads with this error's reason.
     std::string load_error;
+    // Sent with every call; "" for none.
+    std::string api_key;
   };
 
   // Registers and opens Serve.
