@@ -2,18 +2,22 @@
 
 #include <ATen/Parallel.h>
 #include <spdlog/spdlog.h>
+#include <unistd.h>
 
 #include <memory>
 #include <string>
 #include <thread>
 
+#include "absl/strings/str_cat.h"
 #include "attune/v1/worker_service.pb.h"
 #include "common/build_info.h"
 #include "common/clock.h"
+#include "common/error.h"
 #include "common/grpc/channel.h"
 #include "common/grpc/time_conversion.h"
 #include "common/status_macros.h"
 #include "worker/content/device.h"
+#include "worker/decode/picture_decoder.h"
 #include "worker/serve/serve_loop.h"
 #include "worker/supervise/child_protocol.h"
 #include "worker/supervise/heartbeats.h"
@@ -70,6 +74,13 @@ absl::Status RunWorker(const WorkerOptions& options,
                        transport::StopSignal& drain) {
   ATTUNE_ASSIGN_OR_RETURN(const at::Device device,
                           content::ResolveDevice(options.device));
+  if (const std::string program = decode::DecoderProgram();
+      access(program.c_str(), X_OK) != 0) {
+    return Error(absl::StatusCode::kFailedPrecondition, "DECODER_MISSING",
+                 absl::StrCat(program,
+                              " decodes pictures and cannot be run: install it "
+                              "beside attune-worker"));
+  }
   const auto channel = Connect(options);
   // Polling ends at once when the worker stops; reporting goes on to the end.
   transport::StopSignal never;
@@ -125,6 +136,7 @@ int RunTaskChild(const WorkerOptions& options) {
                         .threads = options.threads,
                         .cache_dir = options.cache_dir,
                         .checkpoint_interval = options.checkpoint_interval,
+                        .decoder_program = decode::DecoderProgram(),
                         .read_order = supervise::ReadOrder,
                         .report_progress = supervise::WriteProgress});
 }
@@ -148,7 +160,8 @@ int RunServeChild(const WorkerOptions& options) {
   serve::ServeLoop(connection, drain,
                    {.hello = Hello(options, *device),
                     .device = *device,
-                    .decode_threads = options.threads})
+                    .decode_threads = options.threads,
+                    .decoder_program = decode::DecoderProgram()})
       .Run();
   orders.join();
   return 0;

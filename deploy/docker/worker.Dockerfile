@@ -24,8 +24,8 @@ RUN if [ "$FLAVOUR" = cuda ]; then preset=cuda; else preset=release; fi \
  && cmake --build --preset $preset --target \
       attune-worker attune-convert attune \
  && mkdir /out \
- && cp build/$preset/bin/attune-worker build/$preset/bin/attune-convert \
-      build/$preset/bin/attune /out/ \
+ && (cd build/$preset/bin && cp attune-worker attune-image-decoder \
+       attune-convert attune /out/) \
  && strip /out/* \
  && deploy/docker/runtime_packages.sh /out/* >/runtime-packages
 

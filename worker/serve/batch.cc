@@ -5,7 +5,6 @@
 #include <c10/core/InferenceMode.h>
 
 #include <algorithm>
-#include <cstring>
 #include <string>
 #include <utility>
 #include <vector>
@@ -14,7 +13,6 @@
 #include "absl/time/clock.h"
 #include "common/error.h"
 #include "common/grpc/time_conversion.h"
-#include "common/image/preprocess.h"
 #include "common/status_macros.h"
 #include "worker/model/clip.h"
 #include "worker/model/torch_status.h"
@@ -28,7 +26,8 @@ struct DecodedImages {
 };
 
 absl::StatusOr<DecodedImages> Decode(const v1::ServeResponse::Batch& batch,
-                                     int size, content::WorkPool& pool) {
+                                     int size, decode::PictureDecoder& decoder,
+                                     content::WorkPool& pool) {
   const int count = batch.images_size();
   DecodedImages decoded;
   decoded.errors.resize(count);
@@ -40,10 +39,8 @@ absl::StatusOr<DecodedImages> Decode(const v1::ServeResponse::Batch& batch,
   const size_t image_bytes = static_cast<size_t>(size) * size * 3;
   for (int i = 0; i < count; ++i) {
     pool.Add([&, i] {
-      const auto image = image::DecodeAndPreprocess(batch.images(i), size);
-      decoded.errors[i] = image.status();
-      if (!image.ok()) return;
-      std::memcpy(pixels + i * image_bytes, image->data(), image_bytes);
+      decoded.errors[i] = decoder.Preprocess(
+          batch.images(i), size, {pixels + i * image_bytes, image_bytes});
     });
   }
   pool.Wait();
@@ -101,13 +98,14 @@ v1::ItemError ToItemError(const absl::Status& status) {
 v1::ServeRequest::BatchResult RunBatch(const content::LoadedVersion& version,
                                        const v1::ServeResponse::Batch& batch,
                                        const at::Device& device,
+                                       decode::PictureDecoder& decoder,
                                        content::WorkPool& pool) {
   v1::ServeRequest::BatchResult result;
   result.set_batch_id(batch.batch_id());
   const int64_t dimensions = version.config.embedding_size;
   absl::StatusOr<DecodedImages> decoded;
   if (batch.images_size() > 0) {
-    decoded = Decode(batch, version.config.image_size, pool);
+    decoded = Decode(batch, version.config.image_size, decoder, pool);
     if (!decoded.ok()) {
       *result.mutable_error() = ToItemError(decoded.status());
       return result;

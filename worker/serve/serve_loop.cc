@@ -161,7 +161,8 @@ class ServeLoop::Stream {
                             "the worker does not have this version"));
       return result;
     }
-    return RunBatch(*version, batch, loop_.options_.device, loop_.pool_);
+    return RunBatch(*version, batch, loop_.options_.device, loop_.decoder_,
+                    loop_.pool_);
   }
 
   ServeLoop& loop_;
@@ -184,6 +185,7 @@ ServeLoop::ServeLoop(transport::ServerConnection& connection,
       drain_(drain),
       options_(std::move(options)),
       versions_(options_.device),
+      decoder_(options_.decoder_program),
       pool_(options_.decode_threads) {}
 
 void ServeLoop::Run() {

@@ -3,9 +3,12 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <string>
+
 #include "absl/status/status.h"
 #include "attune/v1/worker_service.pb.h"
 #include "worker/content/work_pool.h"
+#include "worker/decode/picture_decoder.h"
 #include "worker/serve/version_table.h"
 #include "worker/transport/server_connection.h"
 #include "worker/transport/stop_signal.h"
@@ -17,6 +20,8 @@ struct ServeOptions {
   v1::ServeRequest::Hello hello;
   at::Device device = at::kCPU;
   int decode_threads = 1;
+  // The path of attune-image-decoder.
+  std::string decoder_program;
 };
 
 // Answers inference batches: opens WorkerService.Serve, loads and unloads what
@@ -42,6 +47,8 @@ class ServeLoop {
   const transport::StopSignal& drain_;
   const ServeOptions options_;
   VersionTable versions_;
+  // Before the pool, whose threads use it.
+  decode::PictureDecoder decoder_;
   content::WorkPool pool_;
 };
 

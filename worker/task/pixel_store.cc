@@ -7,14 +7,12 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdio>
-#include <cstring>
 #include <memory>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "common/error.h"
-#include "common/image/preprocess.h"
 #include "common/status_macros.h"
 #include "worker/model/torch_status.h"
 #include "worker/transport/blob_transfer.h"
@@ -119,18 +117,20 @@ absl::StatusOr<PixelStore> PixelStore::Load(
   ATTUNE_RETURN_IF_ERROR(ForEachPicture(
       connection, digests, pool, [&](size_t index, const std::string& bytes) {
         const int64_t image = missing[index];
-        const auto decoded = image::DecodeAndPreprocess(bytes, options.size);
+        const absl::Status decoded =
+            options.decoder->Preprocess(bytes, options.size, row_of(image));
         if (!decoded.ok()) {
           absl::MutexLock lock(&mutex);
-          failure =
-              Error(absl::StatusCode::kInvalidArgument, "INVALID_IMAGE",
-                    absl::StrCat("example ", examples.image_example[image],
-                                 ": ", decoded.status().message()));
+          failure = absl::IsInvalidArgument(decoded)
+                        ? Error(decoded.code(), "INVALID_IMAGE",
+                                absl::StrCat("example ",
+                                             examples.image_example[image],
+                                             ": ", decoded.message()))
+                        : decoded;
           return;
         }
-        std::memcpy(row_of(image).data(), decoded->data(), picture_bytes);
         cache.Put(all[image], options.size, static_cast<int64_t>(bytes.size()),
-                  *decoded);
+                  row_of(image));
         progress(++done, count);
       }));
   ATTUNE_RETURN_IF_ERROR(failure);

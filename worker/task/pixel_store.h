@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "worker/content/work_pool.h"
+#include "worker/decode/picture_decoder.h"
 #include "worker/task/example_set.h"
 #include "worker/task/pixel_cache.h"
 #include "worker/train/training_data.h"
@@ -39,6 +40,8 @@ class PixelStore : public train::PixelSource {
     int threads = 1;
     // Folder of the pixel cache, "" for none.
     std::string cache_dir;
+    // Outlives the loading.
+    decode::PictureDecoder* decoder = nullptr;
   };
 
   // Fetches those of `images` (numbers in examples.images) that the cache

@@ -34,6 +34,7 @@ absl::StatusOr<v1::CompleteTaskRequest> Work(
   transport::ServerConnection connection(channel, stopping.stop);
   ProgressReport progress(options.report_progress);
   connection.SetTransferListener([&progress] { progress.Worked(); });
+  decode::PictureDecoder decoder(options.decoder_program);
   const TaskContext context = {
       .connection = connection,
       .orders = stopping.orders,
@@ -42,6 +43,7 @@ absl::StatusOr<v1::CompleteTaskRequest> Work(
       .threads = options.threads,
       .cache_dir = options.cache_dir,
       .checkpoint_interval = options.checkpoint_interval,
+      .decoder = decoder,
       .progress = progress};
   v1::CompleteTaskRequest request;
   request.set_lease_token(task.lease_token());

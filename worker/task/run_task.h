@@ -24,6 +24,8 @@ struct TaskOptions {
   std::string cache_dir;
   // A training task stores a checkpoint at least so often.
   absl::Duration checkpoint_interval = absl::Minutes(10);
+  // The path of attune-image-decoder.
+  std::string decoder_program;
   // Where orders come from; called by a thread of its own until it fails.
   std::function<absl::StatusOr<supervise::Order>()> read_order;
   std::function<void(const supervise::Progress&)> report_progress;

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "absl/time/time.h"
+#include "worker/decode/picture_decoder.h"
 #include "worker/supervise/child_protocol.h"
 #include "worker/task/pixel_store.h"
 #include "worker/task/progress_report.h"
@@ -57,11 +58,15 @@ struct TaskContext {
   std::string cache_dir;
   // A checkpoint is stored at least so often.
   absl::Duration checkpoint_interval = absl::Minutes(10);
+  decode::PictureDecoder& decoder;
   // To the heartbeat, and against being taken for one that hangs.
   ProgressReport& progress;
 
   PixelStore::Options PixelOptions(int size) const {
-    return {.size = size, .threads = threads, .cache_dir = cache_dir};
+    return {.size = size,
+            .threads = threads,
+            .cache_dir = cache_dir,
+            .decoder = &decoder};
   }
 };
 

@@ -6,7 +6,6 @@
 #include <string>
 
 #include "absl/synchronization/mutex.h"
-#include "common/image/decode.h"
 #include "common/status_macros.h"
 #include "worker/content/work_pool.h"
 #include "worker/task/example_set.h"
@@ -29,18 +28,22 @@ absl::StatusOr<v1::ValidateResult> RunValidateTask(
   const auto total = static_cast<int64_t>(digests.size());
   absl::Mutex mutex;
   std::map<int64_t, std::string> bad;  // Image to reason, guarded by mutex.
+  absl::Status failure;                // Guarded by mutex.
   std::atomic<int64_t> done = 0;
   content::WorkPool pool(context.threads);
   ATTUNE_RETURN_IF_ERROR(ForEachPicture(
       context.connection, digests, pool,
       [&](size_t index, const std::string& bytes) {
-        const absl::Status status = image::DecodeImage(bytes).status();
-        if (!status.ok()) {
-          absl::MutexLock lock(&mutex);
+        const absl::Status status = context.decoder.Check(bytes);
+        absl::MutexLock lock(&mutex);
+        if (absl::IsInvalidArgument(status)) {
           bad[static_cast<int64_t>(index)] = std::string(status.message());
+        } else {
+          failure.Update(status);
         }
         context.progress.Set({.step = ++done, .total_steps = total});
       }));
+  ATTUNE_RETURN_IF_ERROR(failure);
   v1::ValidateResult result;
   for (const v1::Example& example : examples.examples) {
     auto found = bad.find(examples.ImageOf(example));

@@ -44,6 +44,7 @@ class ServeLoopTest : public testing::Test {
     ServeOptions options;
     options.hello.set_worker_id("worker-1");
     options.hello.set_version_slots(2);
+    options.decoder_program = ATTUNE_DECODER;
     thread_ = std::thread(
         [this, options] { ServeLoop(connection_, drain_, options).Run(); });
   }

@@ -104,14 +104,17 @@ class PixelStoreTest : public testing::Test {
 
   absl::StatusOr<PixelStore> Load(const ExampleSet& examples,
                                   const std::vector<int64_t>& images) {
-    return PixelStore::Load(
-        connection_, examples, images,
-        {.size = 16, .threads = 2, .cache_dir = dir_.path().string()},
-        [](int64_t, int64_t) {});
+    return PixelStore::Load(connection_, examples, images,
+                            {.size = 16,
+                             .threads = 2,
+                             .cache_dir = dir_.path().string(),
+                             .decoder = &decoder_},
+                            [](int64_t, int64_t) {});
   }
 
   test::FakeServer server_;
   test::TempDir dir_;
+  decode::PictureDecoder decoder_{ATTUNE_DECODER};
   transport::StopSignal stop_;
   transport::ServerConnection connection_{ConnectTo(server_.address()), stop_};
 };

@@ -36,6 +36,7 @@ class RunTaskTest : public testing::Test {
     at::set_num_threads(1);
     server_.AddLease("lease");
     options_.device = "cpu";
+    options_.decoder_program = ATTUNE_DECODER;
     options_.read_order = [] { return absl::CancelledError("none"); };
     options_.report_progress = [](const supervise::Progress&) {};
   }
