@@ -132,6 +132,17 @@ void AddFlags(CLI::App& app, Flags& flags, Seconds& seconds) {
                  "Calls at a time on one connection")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
+  app.add_option("--max-uploads", server.max_uploads,
+                 "Uploads and imports at a time")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app.add_option("--max-downloads", server.max_downloads,
+                 "Downloads and exports at a time")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app.add_option("--max-watches", server.max_watches, "Watched jobs at a time")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
 
   core::BatcherOptions& batcher = server.router.batcher;
   app.add_option("--max-queued-images", batcher.max_queued_images,

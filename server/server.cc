@@ -62,7 +62,10 @@ class GrpcServer final : public Server {
   explicit GrpcServer(const ServerOptions& options)
       : options_(options),
         access_(keys_, {.required = options.require_auth,
-                        .worker_certificates = !options.tls.ca.empty()}) {}
+                        .worker_certificates = !options.tls.ca.empty()}),
+        slots_{.uploads = {"max-uploads", options.max_uploads},
+               .downloads = {"max-downloads", options.max_downloads},
+               .watches = {"max-watches", options.max_watches}} {}
   ~GrpcServer() override { Drain(); }
 
   absl::Status Begin(Clock& clock);
@@ -84,6 +87,7 @@ class GrpcServer final : public Server {
   std::optional<Components> components_;
   core::ApiKeys keys_;
   services::Access access_;
+  services::StreamSlots slots_;
   services::Drain drain_;
   services::CallEnvironment environment_;
   std::optional<services::ServeStreams> serve_streams_;
@@ -109,7 +113,8 @@ absl::Status GrpcServer::Begin(Clock& clock) {
   environment_ = {.executor = &components_->executor,
                   .metrics = &metrics_,
                   .drain = &drain_,
-                  .access = &access_};
+                  .access = &access_,
+                  .slots = &slots_};
   ATTUNE_RETURN_IF_ERROR(BeginGrpc(clock));
   key_ticker_.emplace(kKeyRefresh, [this] { RefreshKeys(); });
   if (!options_.metrics.empty()) {

@@ -39,6 +39,11 @@ struct ServerOptions {
   int blocking_threads = 8;
   // Calls at a time on one connection.
   int max_concurrent_streams = 1024;
+  // Streams of users open at a time: uploads and imports, downloads and
+  // exports, watches of jobs.
+  int max_uploads = 64;
+  int max_downloads = 64;
+  int max_watches = 1024;
   int64_t text_cache_bytes = int64_t{64} << 20;
   int64_t label_cache_bytes = int64_t{64} << 20;
   core::RouterOptions router;

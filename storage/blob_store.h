@@ -36,6 +36,17 @@ class BlobWriter {
       absl::string_view expected_digest) = 0;
 };
 
+// Gives one blob away in pieces, without holding more than one. Not
+// thread-safe. Blocks on the disk. The store outlives it.
+class BlobReader {
+ public:
+  virtual ~BlobReader() = default;
+  // The next piece, at most 4 MiB; "" at the end. NOT_FOUND; DATA_LOSS, reason
+  // BLOB_DAMAGED, when the bytes do not have the digest (found at the last
+  // piece). REQUIRES: no error before.
+  virtual absl::StatusOr<std::string> Next() = 0;
+};
+
 // Thread-safe; blocks on the disk. RESOURCE_EXHAUSTED, reason DISK_FULL, when
 // there is no room.
 class BlobStore {
@@ -53,12 +64,13 @@ class BlobStore {
 
   virtual std::unique_ptr<BlobWriter> NewWriter() = 0;
 
-  // Calls `sink` with the blob's pieces in order, each at most 4 MiB, and
-  // stops at its first error. NOT_FOUND; DATA_LOSS, reason BLOB_DAMAGED, when
-  // the bytes do not have the digest (found at the last piece).
-  virtual absl::Status Read(
+  virtual std::unique_ptr<BlobReader> NewReader(
+      absl::string_view digest) const = 0;
+
+  // Calls `sink` with the pieces of NewReader and stops at its first error.
+  absl::Status Read(
       absl::string_view digest,
-      absl::FunctionRef<absl::Status(absl::string_view)> sink) const = 0;
+      absl::FunctionRef<absl::Status(absl::string_view)> sink) const;
 
   // The whole blob.
   absl::StatusOr<std::string> ReadAll(absl::string_view digest) const;

@@ -14,15 +14,15 @@ namespace attune {
 // What the flags of a program name.
 struct ClientSecurityFiles {
   // Without a ca the connection is not encrypted.
-  TlsFiles tls;
+  TlsFiles tls = {};
   // Holds one API key; "" for none.
-  std::string api_key;
+  std::string api_key = {};
 };
 
 // The same, checked and read.
 struct ClientSecurity {
-  TlsFiles tls;
-  std::string api_key;
+  TlsFiles tls = {};
+  std::string api_key = {};
 };
 
 // INVALID_ARGUMENT, reason TLS_FILE_INVALID (as CheckTlsFiles, or a certificate

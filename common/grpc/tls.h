@@ -22,11 +22,11 @@ inline constexpr absl::Duration kTlsReloadInterval = absl::Seconds(2);
 // PEM files of one end; "" for what it does not have.
 struct TlsFiles {
   // The own certificate, followed by those between it and the authority.
-  std::string certificate;
+  std::string certificate = {};
   // The private key of the certificate.
-  std::string key;
+  std::string key = {};
   // The certificates of those who sign the other end's.
-  std::string ca;
+  std::string ca = {};
 
   bool empty() const {
     return certificate.empty() && key.empty() && ca.empty();

@@ -45,7 +45,9 @@ absl::StatusOr<std::string> CreateApiKey(storage::StateStore& store,
   storage::ApiKey key = {.id = RandomHex(kIdBytes),
                          .name = std::string(name),
                          .role = role,
-                         .create_time = now};
+                         .digest = {},
+                         .create_time = now,
+                         .revoke_time = {}};
   std::string text =
       absl::StrCat(kPrefix, key.id, "_", RandomHex(kSecretBytes));
   key.digest = Sha256Hex(text);

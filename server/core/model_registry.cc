@@ -197,19 +197,21 @@ absl::StatusOr<std::string> ModelRegistry::Export::Next(size_t limit) {
   // Small tensors share a piece.
   while (piece.size() < limit) {
     if (sent_ == buffer_.size()) {
-      if (next_tensor_ == manifest_.size()) break;
-      absl::StatusOr<std::string> bytes =
-          blobs_.ReadAll(manifest_[next_tensor_].blob_digest);
+      if (tensor_ == nullptr) {
+        if (next_tensor_ == manifest_.size()) break;
+        tensor_ = blobs_.NewReader(manifest_[next_tensor_++].blob_digest);
+      }
+      absl::StatusOr<std::string> bytes = tensor_->Next();
       if (absl::IsNotFound(bytes.status())) {
-        return Error(
-            absl::StatusCode::kDataLoss, "BLOB_MISSING",
-            absl::StrCat("the bytes of tensor '", manifest_[next_tensor_].name,
-                         "' are not there any more"));
+        return Error(absl::StatusCode::kDataLoss, "BLOB_MISSING",
+                     absl::StrCat("the bytes of tensor '",
+                                  manifest_[next_tensor_ - 1].name,
+                                  "' are not there any more"));
       }
       ATTUNE_RETURN_IF_ERROR(bytes.status());
       buffer_ = *std::move(bytes);
       sent_ = 0;
-      ++next_tensor_;
+      if (buffer_.empty()) tensor_ = nullptr;
     }
     const size_t taken = std::min(limit - piece.size(), buffer_.size() - sent_);
     piece.append(buffer_, sent_, taken);

@@ -81,7 +81,8 @@ class ModelRegistry {
     const storage::BlobStore& blobs_;
     storage::TensorManifest manifest_;
     size_t next_tensor_ = 0;
-    std::string buffer_;  // of the header or a tensor
+    std::unique_ptr<storage::BlobReader> tensor_;  // that is being read
+    std::string buffer_;  // a piece of the header or of a tensor
     size_t sent_ = 0;     // of buffer_
   };
   absl::StatusOr<std::unique_ptr<Export>> BeginExport(

@@ -1,5 +1,9 @@
 #include "server/services/access.h"
 
+#include <grpc/grpc_security_constants.h>
+#include <grpcpp/security/auth_context.h>
+
+#include <iterator>
 #include <optional>
 #include <utility>
 

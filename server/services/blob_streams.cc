@@ -132,28 +132,39 @@ class BlobDownload final : public DownloadHandler<v1::GetBlobsResponse> {
 
   absl::StatusOr<bool> Next(v1::GetBlobsResponse* response) override {
     if (index_ < 0) ATTUNE_RETURN_IF_ERROR(ValidateDigests(request_.digests()));
-    if (sent_ == bytes_.size() && !blob_open_) {
+    if (reader_ == nullptr) {
       if (++index_ == request_.digests_size()) return false;
-      ATTUNE_ASSIGN_OR_RETURN(bytes_, blobs_.ReadAll(request_.digests(index_)));
-      sent_ = 0;
+      reader_ = blobs_.NewReader(request_.digests(index_));
+      ATTUNE_RETURN_IF_ERROR(ReadPiece());
     }
     const size_t size =
-        std::min(bytes_.size() - sent_, static_cast<size_t>(kMaxChunkBytes));
+        std::min(piece_.size() - sent_, static_cast<size_t>(kMaxChunkBytes));
     response->set_index(index_);
-    response->set_chunk(bytes_.substr(sent_, size));
+    response->set_chunk(piece_.substr(sent_, size));
     sent_ += size;
-    blob_open_ = sent_ < bytes_.size();
-    response->set_last(!blob_open_);
+    // Now, because the last chunk says that it is the last.
+    if (sent_ == piece_.size() && !piece_.empty()) {
+      ATTUNE_RETURN_IF_ERROR(ReadPiece());
+    }
+    response->set_last(piece_.empty());
+    if (piece_.empty()) reader_ = nullptr;
     return true;
   }
 
  private:
+  absl::Status ReadPiece() {
+    ATTUNE_ASSIGN_OR_RETURN(piece_, reader_->Next());
+    sent_ = 0;
+    return absl::OkStatus();
+  }
+
   const storage::BlobStore& blobs_;
   const v1::GetBlobsRequest request_;
   int index_ = -1;
-  std::string bytes_;
-  size_t sent_ = 0;  // of bytes_
-  bool blob_open_ = false;
+  // Of the blob at index_; nullptr before and after it.
+  std::unique_ptr<storage::BlobReader> reader_;
+  std::string piece_;
+  size_t sent_ = 0;  // of piece_
 };
 
 }  // namespace

@@ -20,6 +20,7 @@
 #include "server/core/executor.h"
 #include "server/core/metrics.h"
 #include "server/services/access.h"
+#include "server/services/slots.h"
 
 namespace attune::services {
 
@@ -49,6 +50,12 @@ struct CallEnvironment {
   const Drain* drain = nullptr;
   // nullptr: every call is open to everybody.
   const Access* access = nullptr;
+  // nullptr: as many streams as there are.
+  StreamSlots* slots = nullptr;
+
+  Slots* uploads() const { return slots ? &slots->uploads : nullptr; }
+  Slots* downloads() const { return slots ? &slots->downloads : nullptr; }
+  Slots* watches() const { return slots ? &slots->watches : nullptr; }
 };
 
 // Labels of the figures; constants, such as "ModelService" and "GetModel".

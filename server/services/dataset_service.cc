@@ -47,7 +47,7 @@ DatasetService::UploadExamples(grpc::CallbackServerContext* context,
                                v1::UploadExamplesResponse* response) {
   return RunUpload<v1::UploadExamplesRequest, v1::UploadExamplesResponse>(
       environment_, {kService, "UploadExamples"}, context, response,
-      NewExampleUpload(datasets_));
+      NewExampleUpload(datasets_), environment_.uploads());
 }
 
 grpc::ServerUnaryReactor* DatasetService::GetUpload(
@@ -171,7 +171,8 @@ DatasetService::DownloadExamples(grpc::CallbackServerContext* context,
   return RunDownload<v1::DownloadExamplesResponse>(
       environment_, {kService, "DownloadExamples"}, context,
       request->ByteSizeLong(),
-      NewExampleDownload(datasets_, blobs_, request->dataset()));
+      NewExampleDownload(datasets_, blobs_, request->dataset()),
+      environment_.downloads());
 }
 
 grpc::ServerUnaryReactor* DatasetService::DropExamples(

@@ -1,5 +1,9 @@
 #include "server/services/example_streams.h"
 
+#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
+#include <google/protobuf/wire_format_lite.h>
+
 #include <optional>
 #include <utility>
 #include <vector>
@@ -151,6 +155,18 @@ class ExampleUpload final : public UploadHandler<v1::UploadExamplesRequest,
   std::optional<v1::UploadExamplesRequest::End> end_;
 };
 
+// The head of a field of bytes or of a message on the wire.
+void AppendFieldHead(int field, uint64_t size, std::string* out) {
+  using ::google::protobuf::internal::WireFormatLite;
+  google::protobuf::io::StringOutputStream stream(out);
+  google::protobuf::io::CodedOutputStream coded(&stream);
+  coded.WriteTag(WireFormatLite::MakeTag(
+      field, WireFormatLite::WIRETYPE_LENGTH_DELIMITED));
+  coded.WriteVarint64(size);
+}
+
+// Writes the examples by hand, the pictures a piece at a time: however large
+// they are, a download holds one piece and one chunk.
 class ExampleDownload final
     : public DownloadHandler<v1::DownloadExamplesResponse> {
  public:
@@ -160,28 +176,36 @@ class ExampleDownload final
 
   absl::StatusOr<bool> Next(v1::DownloadExamplesResponse* response) override {
     if (ended_) return false;
-    // Whole chunks, so that the buffer holds at most one and an example.
-    while (buffer_.size() - sent_ < kMaxChunkBytes && !read_all_) {
-      ATTUNE_RETURN_IF_ERROR(ReadExample());
+    while (buffer_.size() < kMaxChunkBytes && !read_all_) {
+      ATTUNE_RETURN_IF_ERROR(ReadMore());
     }
-    const size_t bytes =
-        std::min(buffer_.size() - sent_, static_cast<size_t>(kMaxChunkBytes));
-    if (bytes == 0) {
+    if (buffer_.empty()) {
       ended_ = true;
       response->mutable_end()->set_size_bytes(size_bytes_);
       response->mutable_end()->set_sha256(hash_.FinishHex());
       return true;
     }
-    response->set_chunk(buffer_.substr(sent_, bytes));
+    response->set_chunk(buffer_.substr(0, kMaxChunkBytes));
+    buffer_.erase(0, response->chunk().size());
     hash_.Update(response->chunk());
-    size_bytes_ += static_cast<int64_t>(bytes);
-    sent_ += bytes;
+    size_bytes_ += static_cast<int64_t>(response->chunk().size());
     return true;
   }
 
  private:
-  // Appends the next example to the buffer.
-  absl::Status ReadExample() {
+  // Appends a piece of a picture or the start of the next example.
+  absl::Status ReadMore() {
+    if (picture_ != nullptr) {
+      ATTUNE_ASSIGN_OR_RETURN(const std::string piece, picture_->Next());
+      if (piece.empty()) picture_ = nullptr;
+      buffer_ += piece;
+      return absl::OkStatus();
+    }
+    if (!clean_image_head_.empty()) {
+      buffer_ += std::exchange(clean_image_head_, "");
+      picture_ = blobs_.NewReader(rows_[next_row_ - 1].clean_image_digest);
+      return absl::OkStatus();
+    }
     if (next_row_ == rows_.size()) {
       ATTUNE_ASSIGN_OR_RETURN(
           rows_, datasets_.ListExamples(dataset_, last_id_, kRowsPerRead));
@@ -192,17 +216,33 @@ class ExampleDownload final
       }
       last_id_ = rows_.back().id;
     }
-    const storage::Example& row = rows_[next_row_++];
-    v1::Example example = ToProto(row);
-    ATTUNE_ASSIGN_OR_RETURN(*example.mutable_image(),
-                            blobs_.ReadAll(row.image_digest));
+    return BeginExample(rows_[next_row_++]);
+  }
+
+  absl::Status BeginExample(const storage::Example& row) {
+    std::string head = ToProto(row).SerializeAsString();
+    ATTUNE_ASSIGN_OR_RETURN(const int64_t image_bytes,
+                            blobs_.Size(row.image_digest));
+    AppendFieldHead(v1::Example::kImageFieldNumber, image_bytes, &head);
+    int64_t size = static_cast<int64_t>(head.size()) + image_bytes;
     if (!row.clean_image_digest.empty()) {
-      ATTUNE_ASSIGN_OR_RETURN(*example.mutable_pair()->mutable_clean_image(),
-                              blobs_.ReadAll(row.clean_image_digest));
+      // A second part of the pair, which parsers merge with the first.
+      ATTUNE_ASSIGN_OR_RETURN(const int64_t clean_bytes,
+                              blobs_.Size(row.clean_image_digest));
+      std::string field;
+      AppendFieldHead(v1::Example::Pair::kCleanImageFieldNumber, clean_bytes,
+                      &field);
+      AppendFieldHead(v1::Example::kPairFieldNumber, field.size() + clean_bytes,
+                      &clean_image_head_);
+      clean_image_head_ += field;
+      size += static_cast<int64_t>(clean_image_head_.size()) + clean_bytes;
     }
-    buffer_.erase(0, sent_);
-    sent_ = 0;
-    AppendDelimited(example, &buffer_);
+    {
+      google::protobuf::io::StringOutputStream stream(&buffer_);
+      google::protobuf::io::CodedOutputStream(&stream).WriteVarint64(size);
+    }
+    buffer_ += head;
+    picture_ = blobs_.NewReader(row.image_digest);
     return absl::OkStatus();
   }
 
@@ -213,8 +253,11 @@ class ExampleDownload final
   size_t next_row_ = 0;
   int64_t last_id_ = 0;
   bool read_all_ = false;
+  // What is being read, and what follows it.
+  std::unique_ptr<storage::BlobReader> picture_;
+  std::string clean_image_head_;
+  // Read and not sent.
   std::string buffer_;
-  size_t sent_ = 0;  // of buffer_
   Sha256 hash_;
   int64_t size_bytes_ = 0;
   bool ended_ = false;

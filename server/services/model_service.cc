@@ -154,7 +154,7 @@ grpc::ServerReadReactor<v1::ImportModelRequest>* ModelService::ImportModel(
     grpc::CallbackServerContext* context, v1::Version* response) {
   return RunUpload<v1::ImportModelRequest, v1::Version>(
       environment_, {kService, "ImportModel"}, context, response,
-      std::make_unique<ImportHandler>(registry_));
+      std::make_unique<ImportHandler>(registry_), environment_.uploads());
 }
 
 grpc::ServerUnaryReactor* ModelService::GetImport(
@@ -274,7 +274,8 @@ ModelService::ExportVersion(grpc::CallbackServerContext* context,
   return RunDownload<v1::ExportVersionResponse>(
       environment_, {kService, "ExportVersion"}, context,
       request->ByteSizeLong(),
-      std::make_unique<ExportHandler>(registry_, request->version()));
+      std::make_unique<ExportHandler>(registry_, request->version()),
+      environment_.downloads());
 }
 
 grpc::ServerUnaryReactor* ModelService::SetAlias(

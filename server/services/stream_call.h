@@ -60,8 +60,9 @@ class UploadCall final : public grpc::ServerReadReactor<Request> {
         response_(response),
         handler_(std::move(handler)) {}
 
-  void Start(const absl::Status& admitted, Caller caller) {
+  void Start(const absl::Status& admitted, Caller caller, Slots::Slot slot) {
     caller_ = std::move(caller);
+    slot_ = std::move(slot);
     if (admitted.ok()) {
       this->StartRead(&request_);
     } else {
@@ -110,6 +111,7 @@ class UploadCall final : public grpc::ServerReadReactor<Request> {
   const CallEnvironment& environment_;
   CallTimer timer_;
   Caller caller_;
+  Slots::Slot slot_;
   Response* response_;
   std::unique_ptr<Handler> handler_;
   Request request_;
@@ -127,8 +129,9 @@ class DownloadCall final : public grpc::ServerWriteReactor<Response> {
         timer_(environment, name),
         handler_(std::move(handler)) {}
 
-  void Start(const absl::Status& admitted, Caller caller) {
+  void Start(const absl::Status& admitted, Caller caller, Slots::Slot slot) {
     caller_ = std::move(caller);
+    slot_ = std::move(slot);
     if (admitted.ok()) {
       Continue();
     } else {
@@ -182,24 +185,27 @@ class DownloadCall final : public grpc::ServerWriteReactor<Response> {
   const CallEnvironment& environment_;
   CallTimer timer_;
   Caller caller_;
+  Slots::Slot slot_;
   std::unique_ptr<Handler> handler_;
   Response response_;
   std::atomic<bool> cancelled_ = false;
 };
 
-// Begin a call with its handler. `environment` outlives the call; handlers do
-// nothing that blocks when they are made.
+// Begin a call with its handler. `environment` and `slots`, nullptr for no
+// bound, outlive the call; handlers do nothing that blocks when they are made.
 template <typename Request, typename Response>
 grpc::ServerReadReactor<Request>* RunUpload(
     const CallEnvironment& environment, CallName name,
     grpc::CallbackServerContext* context, Response* response,
-    std::unique_ptr<UploadHandler<Request, Response>> handler) {
+    std::unique_ptr<UploadHandler<Request, Response>> handler, Slots* slots) {
   auto* call = new UploadCall<Request, Response>(environment, name, response,
                                                  std::move(handler));
   Caller caller;
-  const absl::Status admitted =
+  Slots::Slot slot;
+  absl::Status admitted =
       AdmitCall(environment, name, *context, 0, kMaxUnaryBytes, &caller);
-  call->Start(admitted, std::move(caller));
+  if (admitted.ok() && slots != nullptr) admitted = slots->Take(&slot);
+  call->Start(admitted, std::move(caller), std::move(slot));
   return call;
 }
 
@@ -207,13 +213,15 @@ template <typename Response>
 grpc::ServerWriteReactor<Response>* RunDownload(
     const CallEnvironment& environment, CallName name,
     grpc::CallbackServerContext* context, size_t request_bytes,
-    std::unique_ptr<DownloadHandler<Response>> handler) {
+    std::unique_ptr<DownloadHandler<Response>> handler, Slots* slots) {
   auto* call =
       new DownloadCall<Response>(environment, name, std::move(handler));
   Caller caller;
-  const absl::Status admitted = AdmitCall(
-      environment, name, *context, request_bytes, kMaxUnaryBytes, &caller);
-  call->Start(admitted, std::move(caller));
+  Slots::Slot slot;
+  absl::Status admitted = AdmitCall(environment, name, *context, request_bytes,
+                                    kMaxUnaryBytes, &caller);
+  if (admitted.ok() && slots != nullptr) admitted = slots->Take(&slot);
+  call->Start(admitted, std::move(caller), std::move(slot));
   return call;
 }
 

@@ -80,7 +80,10 @@ class WatchStream final
   // Whether the job was in the queue when it was last looked at.
   bool waiting() const { return waiting_.load(std::memory_order_relaxed); }
   // REQUIRES: before the stream is known to WatchStreams.
-  void SetCaller(Caller caller) { caller_ = std::move(caller); }
+  void SetCaller(Caller caller, Slots::Slot slot) {
+    caller_ = std::move(caller);
+    slot_ = std::move(slot);
+  }
   const Caller& caller() const { return caller_; }
 
   // Ends a call that was not started.
@@ -184,6 +187,7 @@ class WatchStream final
   WatchStreams& owner_;
   CallTimer timer_;
   Caller caller_;
+  Slots::Slot slot_;
   const std::string id_;
   int64_t watch_ = 0;
   std::atomic<bool> waiting_ = false;
@@ -211,7 +215,11 @@ grpc::ServerWriteReactor<v1::WatchJobResponse>* WatchStreams::Begin(
   absl::Status admitted =
       AdmitCall(environment_, kWatchJob, *context, request->ByteSizeLong(),
                 kMaxUnaryBytes, &caller);
-  stream->SetCaller(std::move(caller));
+  Slots::Slot slot;
+  if (admitted.ok() && environment_.watches() != nullptr) {
+    admitted = environment_.watches()->Take(&slot);
+  }
+  stream->SetCaller(std::move(caller), std::move(slot));
   admitted.Update(position.status());
   {
     absl::MutexLock lock(&mutex_);

@@ -141,16 +141,16 @@ grpc::ServerUnaryReactor* WorkerService::ReportMetrics(
 
 grpc::ServerWriteReactor<v1::GetBlobsResponse>* WorkerService::GetBlobs(
     grpc::CallbackServerContext* context, const v1::GetBlobsRequest* request) {
-  return RunDownload<v1::GetBlobsResponse>(environment_, {kService, "GetBlobs"},
-                                           context, request->ByteSizeLong(),
-                                           NewBlobDownload(blobs_, *request));
+  return RunDownload<v1::GetBlobsResponse>(
+      environment_, {kService, "GetBlobs"}, context, request->ByteSizeLong(),
+      NewBlobDownload(blobs_, *request), nullptr);
 }
 
 grpc::ServerReadReactor<v1::PutBlobsRequest>* WorkerService::PutBlobs(
     grpc::CallbackServerContext* context, v1::PutBlobsResponse* response) {
   return RunUpload<v1::PutBlobsRequest, v1::PutBlobsResponse>(
       environment_, {kService, "PutBlobs"}, context, response,
-      NewBlobUpload(reports_, blobs_));
+      NewBlobUpload(reports_, blobs_), nullptr);
 }
 
 grpc::ServerUnaryReactor* WorkerService::FindMissingBlobs(

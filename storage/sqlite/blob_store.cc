@@ -5,10 +5,9 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "common/digest.h"
-#include "common/error.h"
 #include "common/status_macros.h"
 #include "storage/file_lock.h"
+#include "storage/sqlite/blob_reader.h"
 #include "storage/sqlite/blob_table.h"
 #include "storage/sqlite/blob_writer.h"
 #include "storage/sqlite/database.h"
@@ -21,12 +20,6 @@ namespace {
 
 constexpr int kPageSize = 32 << 10;
 constexpr int kGarbageBatch = 500;
-
-absl::Status Damaged(absl::string_view digest) {
-  return Error(
-      absl::StatusCode::kDataLoss, "BLOB_DAMAGED",
-      absl::StrCat("blob ", digest, " is damaged; restore it from a backup"));
-}
 
 // When a blob was last put; `otherwise` in an empty store.
 absl::StatusOr<absl::Time> LastPut(Database& database, absl::Time otherwise) {
@@ -59,9 +52,10 @@ class SqliteBlobStore : public BlobStore {
   std::unique_ptr<BlobWriter> NewWriter() override {
     return std::make_unique<SqliteBlobWriter>(*database_, clock_, disk_);
   }
-  absl::Status Read(
-      absl::string_view digest,
-      absl::FunctionRef<absl::Status(absl::string_view)> sink) const override;
+  std::unique_ptr<BlobReader> NewReader(
+      absl::string_view digest) const override {
+    return std::make_unique<SqliteBlobReader>(*database_, digest);
+  }
   absl::StatusOr<std::vector<std::string>> FindMissing(
       absl::Span<const std::string> digests) const override;
   absl::StatusOr<int64_t> Size(absl::string_view digest) const override;
@@ -76,8 +70,6 @@ class SqliteBlobStore : public BlobStore {
   // One transaction's worth.
   absl::Status PutBatch(absl::Span<const BlobView> blobs);
   absl::Status PutLarge(const BlobView& blob);
-  // A reader that meets no chunk: the blob was deleted meanwhile, or damaged.
-  absl::Status MissingChunk(absl::string_view digest) const;
   absl::StatusOr<int64_t> DeleteUnreferenced(
       absl::Time before, absl::Span<const std::string> digests,
       const std::unordered_set<std::string>& referenced);
@@ -164,47 +156,6 @@ absl::Status SqliteBlobStore::PutLarge(const BlobView& blob) {
   SqliteBlobWriter writer(*database_, clock_, disk_);
   ATTUNE_RETURN_IF_ERROR(writer.Append(blob.bytes));
   return writer.Commit(blob.digest).status();
-}
-
-absl::Status SqliteBlobStore::Read(
-    absl::string_view digest,
-    absl::FunctionRef<absl::Status(absl::string_view)> sink) const {
-  BlobRow blob;
-  std::string chunk;
-  Sha256 hash;
-  int64_t done = 0;
-  // Each chunk has a transaction of its own: a sink that waits for a client
-  // must not keep the write-ahead log from being reset.
-  for (int64_t number = 0; number == 0 || done < blob.size_bytes; ++number) {
-    ATTUNE_RETURN_IF_ERROR(
-        database_->Read([&](Connection& connection) -> absl::Status {
-          if (number == 0) {
-            ATTUNE_ASSIGN_OR_RETURN(blob, FindBlob(connection, digest));
-          }
-          absl::StatusOr<std::string> read =
-              ReadChunk(connection, blob.id, number);
-          // Its pages do not hang together: the blob is what is lost.
-          if (absl::IsDataLoss(read.status())) return Damaged(digest);
-          ATTUNE_RETURN_IF_ERROR(read.status());
-          chunk = *std::move(read);
-          return absl::OkStatus();
-        }));
-    hash.Update(chunk);
-    done += static_cast<int64_t>(chunk.size());
-    if (chunk.empty() && done < blob.size_bytes) return MissingChunk(digest);
-    if (done > blob.size_bytes) return Damaged(digest);
-    // Checked before the last piece is given away.
-    if (done == blob.size_bytes && hash.FinishHex() != digest) {
-      return Damaged(digest);
-    }
-    if (!chunk.empty()) ATTUNE_RETURN_IF_ERROR(sink(chunk));
-  }
-  return absl::OkStatus();
-}
-
-absl::Status SqliteBlobStore::MissingChunk(absl::string_view digest) const {
-  ATTUNE_RETURN_IF_ERROR(Size(digest).status());
-  return Damaged(digest);
 }
 
 absl::StatusOr<std::vector<std::string>> SqliteBlobStore::FindMissing(

@@ -37,7 +37,7 @@ struct SqliteOptions {
   // Called after every writing transaction, committed or not, on its thread
   // and before the next one starts, with "state" or "blobs" and how long it
   // took without the wait for its turn. May be empty. Must not use the store.
-  std::function<void(absl::string_view database, absl::Duration)> on_write;
+  std::function<void(absl::string_view database, absl::Duration)> on_write = {};
   // Who may still write when the disk fills up. Outlives the store; nullptr:
   // everybody until it is full.
   DiskSpace* disk = nullptr;

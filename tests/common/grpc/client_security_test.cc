@@ -47,7 +47,7 @@ TEST_F(ClientSecurityTest, AKeyLeavesTheMachineOverTlsOnly) {
 }
 
 TEST_F(ClientSecurityTest, AFileWithoutAKeyIsRefusedWithoutShowingIt) {
-  for (const std::string text :
+  for (const std::string& text :
        {std::string(), std::string(" \n"), std::string("two words"),
         std::string("line\nline"), std::string("nul\0nul", 7),
         std::string("\xff\xfe"), std::string(5000, 'k')}) {

@@ -118,7 +118,9 @@ class AccessTest : public ServerFixture {
     call->StartCall(nullptr);
     grpc::Status status;
     if (await()) {
-      call->WriteLast(grpc::ByteBuffer(), grpc::WriteOptions(), nullptr);
+      const grpc::Slice empty;
+      call->WriteLast(grpc::ByteBuffer(&empty, 1), grpc::WriteOptions(),
+                      nullptr);
       await();
       grpc::ByteBuffer response;
       do {

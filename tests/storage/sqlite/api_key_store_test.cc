@@ -21,7 +21,8 @@ ApiKey Key(const std::string& id, const std::string& name) {
           .name = name,
           .role = Role::kWorker,
           .digest = std::string(64, 'd'),
-          .create_time = absl::FromUnixSeconds(1000)};
+          .create_time = absl::FromUnixSeconds(1000),
+          .revoke_time = {}};
 }
 
 TEST(ApiKeyStore, AKeyComesBackAsItWasStored) {
@@ -63,7 +64,7 @@ TEST(ApiKeyStore, ADatabaseOfAnOlderBuildKeepsItsRowsAndTakesKeys) {
   const std::string path = folder.File("state.db");
   {
     Schema old = StateSchema();
-    old.migrations.resize(1);
+    old.migrations.pop_back();
     Connection connection(path, Access::kWriter, 4096);
     ASSERT_THAT(Migrate(connection, old), IsOk());
     ASSERT_THAT(Execute(connection,
