@@ -330,12 +330,12 @@ CASES = {
 
     "safetensors_header_too_long": (
         import_model(struct.pack("<Q", 1 << 40) + b"{}"), INVALID,
-        "INVALID_SAFETENSORS"),
+        "NOT_SAFETENSORS"),
     "safetensors_header_past_the_file": (
         import_model(struct.pack("<Q", 100) + b"{}"), INVALID,
         "INVALID_SAFETENSORS"),
     "safetensors_header_not_json": (
-        import_model(safetensors(b"not json")), INVALID,
+        import_model(safetensors(b"{not json")), INVALID,
         "INVALID_SAFETENSORS"),
     "safetensors_overlap": (
         import_model(tiny_with(overlap)), INVALID, "INVALID_SAFETENSORS"),
