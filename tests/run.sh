@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
 # Builds what the tests need and runs them; ends with ctest's closing lines.
 #
-#   tests/run.sh [--sanitize] [--fuzz SECONDS] [ctest arguments …]
+#   tests/run.sh [--sanitize] [--long] [--fuzz SECONDS] [ctest arguments …]
 #   tests/run.sh --parity [pytest arguments …]
 #
 #   --sanitize   also everything that does not link LibTorch under
 #                AddressSanitizer + UndefinedBehaviorSanitizer and under
 #                ThreadSanitizer
+#   --long       the long forms: more rounds of what is tried at random, and
+#                the faults with the published constants (hours)
 #   --fuzz SECONDS
 #                instead: each program of tests/fuzz for SECONDS under libFuzzer
 #                (clang 14), beginning with the committed corpus; what it finds
@@ -33,6 +35,7 @@ while [ $# -gt 0 ]; do
   shift
   case "$argument" in
     --sanitize) sanitize=1 ;;
+    --long) export ATTUNE_LONG_TESTS=1 ;;
     --fuzz) fuzz_seconds=$1; shift ;;
     --parity) parity=1 ;;
     -h | --help) sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//;p}' "$0"; exit 0 ;;

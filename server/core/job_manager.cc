@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "common/error.h"
+#include "common/failpoint.h"
 #include "common/ids.h"
 #include "common/safetensors/clip_layout.h"
 #include "common/status_macros.h"
@@ -134,6 +135,7 @@ absl::StatusOr<std::optional<Job>> JobManager::FindEarlier(
 absl::StatusOr<Job> JobManager::CreateOnce(
     storage::JobSpec spec, const std::vector<std::string>& inputs,
     const RequestKey& key) {
+  Failpoint("create_job.checked");
   Job job;
   job.id = NewId("job");
   job.config_digest = ConfigDigest(spec, inputs);
@@ -148,12 +150,16 @@ absl::StatusOr<Job> JobManager::CreateOnce(
                 transaction, key, now, [&]() -> absl::StatusOr<std::string> {
                   ATTUNE_RETURN_IF_ERROR(CheckInputs(transaction, job));
                   ATTUNE_RETURN_IF_ERROR(InsertQueued(transaction, job, now));
+                  Failpoint("create_job.inserted");
                   return job.id;
                 }));
+        Failpoint("create_job.recorded");
         ATTUNE_ASSIGN_OR_RETURN(job, transaction.jobs().Get(id));
         return Describe(transaction, job);
       }));
+  Failpoint("create_job.committed");
   signals_.Queued(job.id);
+  Failpoint("create_job.announced");
   return job;
 }
 

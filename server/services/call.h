@@ -31,8 +31,9 @@ class Drain {
   void Start() { started_.store(true); }
   bool started() const { return started_.load(); }
 
-  // Unary calls that are not done. `AwaitCalls` waits until there is none, or
-  // for `timeout`; whether there is none.
+  // Unary calls, uploads and downloads that are not done. `AwaitCalls` waits
+  // until there is none, or for `timeout`; whether there is none. Only then may
+  // gRPC be shut down: a call that comes later is CANCELLED by it, not refused.
   void CallBegan() const;
   void CallEnded() const;
   bool AwaitCalls(absl::Duration timeout) const;

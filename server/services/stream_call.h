@@ -58,7 +58,9 @@ class UploadCall final : public grpc::ServerReadReactor<Request> {
       : environment_(environment),
         timer_(environment, name),
         response_(response),
-        handler_(std::move(handler)) {}
+        handler_(std::move(handler)) {
+    environment_.drain->CallBegan();
+  }
 
   void Start(const absl::Status& admitted, Caller caller, Slots::Slot slot) {
     caller_ = std::move(caller);
@@ -96,6 +98,7 @@ class UploadCall final : public grpc::ServerReadReactor<Request> {
   void OnCancel() override { cancelled_.store(true); }
   void OnDone() override {
     timer_.Ended();
+    environment_.drain->CallEnded();
     delete this;
   }
 
@@ -127,7 +130,9 @@ class DownloadCall final : public grpc::ServerWriteReactor<Response> {
                std::unique_ptr<Handler> handler)
       : environment_(environment),
         timer_(environment, name),
-        handler_(std::move(handler)) {}
+        handler_(std::move(handler)) {
+    environment_.drain->CallBegan();
+  }
 
   void Start(const absl::Status& admitted, Caller caller, Slots::Slot slot) {
     caller_ = std::move(caller);
@@ -150,6 +155,7 @@ class DownloadCall final : public grpc::ServerWriteReactor<Response> {
   void OnCancel() override { cancelled_.store(true); }
   void OnDone() override {
     timer_.Ended();
+    environment_.drain->CallEnded();
     delete this;
   }
 
