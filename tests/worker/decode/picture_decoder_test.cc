@@ -74,7 +74,9 @@ TEST(PictureDecoder, PixelsAreThoseOfDecodingInThisProcess) {
       const absl::Status status =
           decoder.Preprocess(file, side, absl::MakeSpan(pixels));
       EXPECT_EQ(status.ok(), expected.ok()) << path;
-      if (expected.ok()) EXPECT_EQ(pixels, *expected) << path;
+      if (expected.ok()) {
+        EXPECT_EQ(pixels, *expected) << path;
+      }
     }
     EXPECT_EQ(decoder.Check(file).message(),
               image::DecodeImage(file).status().message());
