@@ -122,6 +122,7 @@ storage::Version JobsFixture::AddBase(const std::string& model, bool head) {
   version.create_time = clock_.WallNow();
   version.config.context_length = kContextLength;
   version.config.embedding_size = 2;
+  version.config.vision_layers = version.config.text_layers = 1;
   const absl::Status status = state_->Write([&](StateTransaction& transaction) {
     auto added = AddVersion(transaction, version, manifest, true);
     if (added.ok()) version = *added;
