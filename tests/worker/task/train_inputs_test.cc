@@ -176,10 +176,11 @@ TEST_F(TrainInputsTest, TextBeyondTheContextIsRefusedUnlessItMayBeCut) {
 }
 
 TEST_F(TrainInputsTest, APartThatIsAHeadHasItsPenalty) {
-  EXPECT_FALSE(ToTrainConfig(spec_).head.has_value());
+  EXPECT_FALSE(train::TrainsHead(ToTrainConfig(spec_)));
   spec_.mutable_trained_part()->set_kind(v1::TrainedPart::KIND_HEAD);
   spec_.mutable_head()->set_penalty(0.5);
-  EXPECT_EQ(ToTrainConfig(spec_).head->penalty, 0.5);
+  EXPECT_TRUE(train::TrainsHead(ToTrainConfig(spec_)));
+  EXPECT_EQ(ToTrainConfig(spec_).head.penalty, 0.5);
 }
 
 TEST_F(TrainInputsTest, SpecBecomesTheTrainersConfig) {
