@@ -52,10 +52,12 @@ std::vector<std::string> EmbeddingSources(const std::string& state) {
 
 CheckpointWriter::CheckpointWriter(transport::ServerConnection& connection,
                                    std::string lease_token,
-                                   CheckpointIdentity identity)
+                                   CheckpointIdentity identity,
+                                   std::function<absl::Status()> before_commit)
     : connection_(connection),
       lease_token_(std::move(lease_token)),
       identity_(std::move(identity)),
+      before_commit_(std::move(before_commit)),
       thread_([this] { Run(); }) {}
 
 CheckpointWriter::~CheckpointWriter() {
@@ -124,6 +126,7 @@ absl::Status CheckpointWriter::Write(const Work& work) {
   ATTUNE_ASSIGN_OR_RETURN(
       *checkpoint->mutable_manifest(),
       content::UploadTensors(connection_, lease_token_, work.state.tensors));
+  ATTUNE_RETURN_IF_ERROR(before_commit_());
   return transport::Retry(connection_.stop(), "CommitCheckpoint", [&] {
     return connection_.CommitCheckpoint(request);
   });

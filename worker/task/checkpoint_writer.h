@@ -2,6 +2,7 @@
 #define ATTUNE_WORKER_TASK_CHECKPOINT_WRITER_H_
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <thread>
@@ -44,8 +45,12 @@ std::vector<std::string> EmbeddingSources(const std::string& state);
 // Thread-safe.
 class CheckpointWriter {
  public:
+  // `before_commit` is called on the writer's thread when a checkpoint's
+  // tensors are stored: what a run that goes on from it does not make again
+  // must be stored when it returns.
   CheckpointWriter(transport::ServerConnection& connection,
-                   std::string lease_token, CheckpointIdentity identity);
+                   std::string lease_token, CheckpointIdentity identity,
+                   std::function<absl::Status()> before_commit);
   // Waits for the checkpoint in progress.
   ~CheckpointWriter();
   CheckpointWriter(const CheckpointWriter&) = delete;
@@ -76,6 +81,7 @@ class CheckpointWriter {
   transport::ServerConnection& connection_;
   const std::string lease_token_;
   const CheckpointIdentity identity_;
+  const std::function<absl::Status()> before_commit_;
   mutable absl::Mutex mutex_;
   std::optional<Work> work_ ABSL_GUARDED_BY(mutex_);
   bool writing_ ABSL_GUARDED_BY(mutex_) = false;

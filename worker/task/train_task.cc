@@ -203,7 +203,8 @@ class Run {
                                         context_.lease_token, {});
     reporter.SetTotalSteps(trainer.total_steps());
     CheckpointWriter writer(context_.connection, context_.lease_token,
-                            identity());
+                            identity(),
+                            [&reporter] { return reporter.Flush(); });
     CheckpointSchedule schedule(
         task_.spec().has_checkpoint_every() &&
                 task_.spec().checkpoint_every() > 0

@@ -28,22 +28,27 @@ void MetricsReporter::SetTotalSteps(int64_t total_steps) {
 
 void MetricsReporter::Add(v1::MetricRow row) {
   absl::MutexLock lock(&mutex_);
-  if (status_.ok()) rows_.push_back(std::move(row));
+  if (!status_.ok()) return;
+  rows_.push_back(std::move(row));
+  ++added_;
 }
 
 void MetricsReporter::AddNote(std::string note) {
   absl::MutexLock lock(&mutex_);
-  if (status_.ok()) notes_.push_back(std::move(note));
+  if (!status_.ok()) return;
+  notes_.push_back(std::move(note));
+  ++added_;
 }
 
 absl::Status MetricsReporter::Flush() {
   absl::MutexLock lock(&mutex_);
-  flush_ = true;
-  const auto done = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    return (Empty() && !sending_) || !status_.ok();
+  const int64_t goal = added_;
+  ++flushes_;
+  const auto done = [this, goal]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return stored_ >= goal || !status_.ok();
   };
   mutex_.Await(absl::Condition(&done));
-  flush_ = false;
+  --flushes_;
   return status_;
 }
 
@@ -53,7 +58,7 @@ absl::Status MetricsReporter::status() const {
 }
 
 bool MetricsReporter::Due() const {
-  return ending_ || (flush_ && !Empty()) ||
+  return ending_ || (flushes_ > 0 && !Empty()) ||
          static_cast<int>(rows_.size()) >= options_.max_rows;
 }
 
@@ -82,13 +87,12 @@ void MetricsReporter::Run() {
       request.add_notes(std::move(notes_.front()));
       notes_.pop_front();
     }
-    sending_ = true;
     mutex_.Unlock();
     const absl::Status sent = Retry(connection_.stop(), "ReportMetrics", [&] {
       return connection_.ReportMetrics(request);
     });
     mutex_.Lock();
-    sending_ = false;
+    stored_ += request.rows_size() + request.notes_size();
     if (!sent.ok()) {
       status_ = sent;
       rows_.clear();

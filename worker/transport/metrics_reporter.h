@@ -44,7 +44,8 @@ class MetricsReporter {
   // A sentence for the job's events, sent as rows are.
   void AddNote(std::string note);
 
-  // Waits until every row and note added so far is stored, or until an error.
+  // Waits until every row and note added so far is stored, or until an error;
+  // what is added meanwhile does not count.
   absl::Status Flush();
 
   // The error that ended reporting, such as LEASE_LOST; OK while it works.
@@ -66,8 +67,11 @@ class MetricsReporter {
   std::deque<v1::MetricRow> rows_ ABSL_GUARDED_BY(mutex_);
   std::deque<std::string> notes_ ABSL_GUARDED_BY(mutex_);
   int64_t total_steps_ ABSL_GUARDED_BY(mutex_) = 0;
-  bool sending_ ABSL_GUARDED_BY(mutex_) = false;
-  bool flush_ ABSL_GUARDED_BY(mutex_) = false;
+  // Rows and notes, ever.
+  int64_t added_ ABSL_GUARDED_BY(mutex_) = 0;
+  int64_t stored_ ABSL_GUARDED_BY(mutex_) = 0;
+  // Calls of Flush that wait.
+  int flushes_ ABSL_GUARDED_BY(mutex_) = 0;
   bool ending_ ABSL_GUARDED_BY(mutex_) = false;
   absl::Status status_ ABSL_GUARDED_BY(mutex_);
   std::thread thread_;

@@ -89,6 +89,11 @@ class FakeServer::Worker : public v1::WorkerService::Service {
   grpc::Status CommitCheckpoint(grpc::ServerContext*,
                                 const v1::CommitCheckpointRequest* request,
                                 v1::CommitCheckpointResponse*) override {
+    {
+      absl::MutexLock lock(&fake_.mutex_);
+      Seen& seen = fake_.state_.seen;
+      seen.reports_before_checkpoint.push_back(seen.reports.size());
+    }
     return Record("CommitCheckpoint", *request, &Seen::checkpoints);
   }
 

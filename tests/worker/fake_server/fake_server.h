@@ -33,6 +33,8 @@ class FakeServer {
     std::vector<v1::ReportMetricsRequest> reports;
     std::vector<std::string> put_digests;
     std::vector<v1::CommitCheckpointRequest> checkpoints;
+    // How many of `reports` came before each.
+    std::vector<size_t> reports_before_checkpoint;
     std::vector<v1::CompleteTaskRequest> completions;
     std::vector<v1::FailTaskRequest> failures;
     std::vector<v1::ServeRequest> serve_requests;

@@ -150,6 +150,21 @@ TEST_F(RunTaskTest, TrainingReportsEveryStepStoresCheckpointsAndOutputs) {
   EXPECT_THAT(seen.failures, IsEmpty());
 }
 
+// A run that goes on from a checkpoint does not report the steps before it.
+TEST_F(RunTaskTest, RowsAreStoredBeforeTheCheckpointThatFollowsThem) {
+  ASSERT_EQ(Run(TrainTask(5)), supervise::kChildDone);
+  const auto seen = server_.seen();
+  ASSERT_THAT(seen.checkpoints, SizeIs(2));
+  ASSERT_THAT(seen.reports_before_checkpoint, SizeIs(2));
+  for (size_t i = 0; i < 2; ++i) {
+    int64_t rows = 0;
+    for (size_t j = 0; j < seen.reports_before_checkpoint[i]; ++j) {
+      rows += seen.reports[j].rows_size();
+    }
+    EXPECT_GE(rows, seen.checkpoints[i].checkpoint().step());
+  }
+}
+
 // What is not trained is neither sent nor stored again.
 TEST_F(RunTaskTest, FrozenTowerKeepsTheBasesBlobs) {
   v1::Task task = TrainTask(5);
