@@ -5,6 +5,7 @@
 #include <grpcpp/health_check_service_interface.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <optional>
 #include <vector>
 
@@ -56,6 +57,10 @@ absl::Status CheckEncryption(const ServerOptions& options) {
 
 // How long the queue position that a watcher sees may be old.
 constexpr absl::Duration kRefreshInterval = absl::Seconds(2);
+
+// How long a connection without calls may take to be closed: its client may not
+// be reading.
+constexpr absl::Duration kGoodbye = absl::Seconds(1);
 
 class GrpcServer final : public Server {
  public:
@@ -220,7 +225,8 @@ void GrpcServer::Drain() {
   }
   components_->router.Stop();
   serve_streams_->CloseAll();
-  grpc_->Shutdown(absl::ToChronoTime(deadline));
+  grpc_->Shutdown(
+      absl::ToChronoTime(std::min(deadline, absl::Now() + kGoodbye)));
   grpc_->Wait();
   exposer_ = nullptr;
 }
