@@ -76,7 +76,7 @@ absl::StatusOr<Caller> Access::Admit(
                            "this server knows workers by their certificates: "
                            "pass --tls-certificate and --tls-key");
   }
-  if (roles.empty()) {
+  if (roles.empty() && !text.has_value()) {
     return Unauthenticated("CREDENTIALS_MISSING",
                            "this server wants an API key: pass --api-key-file "
                            "or set ATTUNE_API_KEY_FILE; attune-server keys "

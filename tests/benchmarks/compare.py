@@ -29,9 +29,9 @@ TEMPLATES = [[32364, 539, 607], [320, 2103, 1125, 539, 518],
              [320, 4383, 539, 518, 3638], [320, 1125, 539, 518, 3638],
              [320, 8220, 530, 320, 1455, 11], [794, 539, 518],
              [320, 1125, 539, 518, 2442]]
-NAMES = ["published_step", "published_step_77", "zero_shot_texts",
-         "embed_image_32", "optimizer_pass", "decode_resize", "tokenize",
-         "peak_memory"]
+NAMES = ["published_step", "published_step_77", "frozen_text_step",
+         "last_2_step", "zero_shot_texts", "embed_image_32", "optimizer_pass",
+         "decode_resize", "tokenize", "peak_memory"]
 
 
 def rows_of(texts):
@@ -174,6 +174,12 @@ class Benchmarks:
 
   def published_step_77(self):
     return self.step_rows("published_step_77", "published_step_77")
+
+  def frozen_text_step(self):
+    return self.step_rows("frozen_text_step", "published_step", "image")
+
+  def last_2_step(self):
+    return self.step_rows("last_2_step", "published_step", "last:2")
 
   def peak_memory(self):
     ours, theirs = self.published("published_step")

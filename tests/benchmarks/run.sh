@@ -5,7 +5,7 @@
 #   tests/benchmarks/run.sh [--only NAME]… [--json FILE] [--quick]
 #
 #   --only NAME   one row; may be repeated: published_step, published_step_77,
-#                 zero_shot_texts,
+#                 frozen_text_step, last_2_step, zero_shot_texts,
 #                 embed_image_32, optimizer_pass, decode_resize, tokenize,
 #                 peak_memory
 #   --json FILE   writes the rows instead: a list of {name, value, unit,

@@ -1,7 +1,7 @@
 // Ours of tests/benchmarks/run.sh: prints how long each round took.
 //
 //   step_benchmark train MODEL IN CONFIG   CONFIG: golden::StepConfig and
-//                                          "batch_size", "steps"
+//                                          "batch_size", "steps", "trained"
 //   step_benchmark texts MODEL IN ROUNDS   embeddings of all texts
 //   step_benchmark images MODEL IN ROUNDS  embeddings of all images
 //   step_benchmark optimizer MODEL ROUNDS  Adamax with the average
@@ -23,6 +23,8 @@
 #include "absl/status/status.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
+#include "absl/strings/strip.h"
 #include "common/status_macros.h"
 #include "nlohmann/json.hpp"
 #include "tests/worker/golden/step_inputs.h"
@@ -57,13 +59,24 @@ int64_t PeakBytes() {
   return 0;
 }
 
+// all, image or last:K.
+absl::StatusOr<train::TrainedPart> TrainedPartOf(absl::string_view name) {
+  using Kind = train::TrainedPart::Kind;
+  int blocks = 0;
+  if (name == "all") return train::TrainedPart{};
+  if (name == "image") return train::TrainedPart{.kind = Kind::kImageTower};
+  if (absl::ConsumePrefix(&name, "last:") && absl::SimpleAtoi(name, &blocks)) {
+    return train::TrainedPart{.kind = Kind::kLastBlocks, .last_blocks = blocks};
+  }
+  return absl::InvalidArgumentError("trained: all, image or last:K");
+}
+
 absl::StatusOr<Seconds> Train(const model::LoadedClip& clip,
                               const model::Tensors& in,
                               const nlohmann::json& options) {
-  if (options.value("trained", "all") != "all") {
-    return absl::UnimplementedError("this build trains the whole model alone");
-  }
   train::TrainConfig config = golden::StepConfig(options);
+  ATTUNE_ASSIGN_OR_RETURN(config.trained_part,
+                          TrainedPartOf(options.at("trained")));
   config.batch_size = options.at("batch_size");
   const int64_t steps = options.at("steps");
   config.steps = steps;

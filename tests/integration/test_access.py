@@ -154,6 +154,9 @@ def test_a_workers_key_does_not_stand_for_a_certificate(mutual):
   key = mutual.make_key("gpu-2", "worker")
   mutual.security = ["--tls-ca", mutual.authority.certificate,
                      "--api-key-file", key]
+  # Once the server knows the key, it says what the key is not good for.
+  wait_until(lambda: refused(mutual, "ROLE_NOT_ALLOWED", "model", "list"),
+             "the server to know the key", seconds=10)
   worker = mutual.start_worker()
   assert worker.popen.wait(60) == 1
   assert "by their certificates" in log_of(worker)

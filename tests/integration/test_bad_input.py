@@ -3,8 +3,10 @@ nothing of what the server remembers has changed."""
 
 import hashlib
 import json
+import re
 import sqlite3
 import struct
+import urllib.request
 import uuid
 
 import grpc
@@ -390,33 +392,34 @@ CASES = {
             candidates=["x" * 8000 + str(i) for i in range(530)])), EXHAUSTED,
         "MESSAGE_TOO_LARGE"),
 
-    "worker_without_an_id": (on("workers", "Register", ws.RegisterRequest()),
-                             INVALID, "INVALID_FIELD"),
-    "lease_of_nobody": (on("workers", "LeaseTask", ws.LeaseTaskRequest(
+    "worker_without_an_id": (
+        on("worker_stub", "Register", ws.RegisterRequest()), INVALID,
+        "INVALID_FIELD"),
+    "lease_of_nobody": (on("worker_stub", "LeaseTask", ws.LeaseTaskRequest(
         worker_id="nobody")), NOT_FOUND, "WORKER_UNKNOWN"),
     "checkpoint_without_a_lease": (
-        on("workers", "CommitCheckpoint", ws.CommitCheckpointRequest(
+        on("worker_stub", "CommitCheckpoint", ws.CommitCheckpointRequest(
             lease_token="forged")), grpc.StatusCode.ABORTED, "LEASE_LOST"),
     "completion_without_a_lease": (
-        on("workers", "CompleteTask", ws.CompleteTaskRequest(
+        on("worker_stub", "CompleteTask", ws.CompleteTaskRequest(
             lease_token="job-000000000000.1.00", validate=ws.ValidateResult())),
         grpc.StatusCode.ABORTED, "LEASE_LOST"),
     "failure_without_a_lease": (
-        on("workers", "FailTask", ws.FailTaskRequest(
+        on("worker_stub", "FailTask", ws.FailTaskRequest(
             lease_token="", kind=ws.FailTaskRequest.KIND_RETRYABLE)),
         grpc.StatusCode.ABORTED, "LEASE_LOST"),
     "blobs_without_a_lease": (
-        lambda s: s.workers.PutBlobs(iter([ws.PutBlobsRequest(
+        lambda s: s.worker_stub.PutBlobs(iter([ws.PutBlobsRequest(
             lease_token="forged", digest="0" * 64, size_bytes=1,
             chunk=b"x")])), grpc.StatusCode.ABORTED, "LEASE_LOST"),
     "blob_that_is_no_digest": (
-        lambda s: next(s.workers.GetBlobs(ws.GetBlobsRequest(
+        lambda s: next(s.worker_stub.GetBlobs(ws.GetBlobsRequest(
             digests=["../x"]))), INVALID, "INVALID_FIELD"),
     "10001_blobs": (
-        lambda s: next(s.workers.GetBlobs(ws.GetBlobsRequest(
+        lambda s: next(s.worker_stub.GetBlobs(ws.GetBlobsRequest(
             digests=["0" * 64] * 10_001))), INVALID, "INVALID_FIELD"),
     "serve_without_hello": (
-        lambda s: list(s.workers.Serve(iter([ws.ServeRequest()]))), INVALID,
+        lambda s: list(s.worker_stub.Serve(iter([ws.ServeRequest()]))), INVALID,
         "MALFORMED_STREAM"),
 }
 for field in ("learning_rate",):
@@ -477,7 +480,8 @@ def service(tmp_path_factory):
       service.models = model_service_pb2_grpc.ModelServiceStub(channel)
       service.inference = inference_service_pb2_grpc.InferenceServiceStub(
           channel)
-      service.workers = worker_service_pb2_grpc.WorkerServiceStub(channel)
+      service.worker_stub = worker_service_pb2_grpc.WorkerServiceStub(
+          channel)
       service.used_id = new_id()
       service.datasets.CreateDataset(ds.CreateDatasetRequest(
           name="open", request_id=service.used_id))
@@ -629,15 +633,23 @@ def test_a_compressed_request_is_unimplemented(service, compression):
   assert remembered(service) == before
 
 
+def queue_depth(service):
+  with urllib.request.urlopen(f"http://{service.metrics}/metrics") as answer:
+    return float(re.search(r"^attune_inference_queue_depth (\S+)$",
+                           answer.read().decode(), re.MULTILINE)[1])
+
+
 @pytest.mark.parametrize("seconds", [0.000001, 0.001])
 def test_a_deadline_that_is_past_frees_its_slot(service, seconds):
   before = remembered(service)
   for _ in range(20):
     with pytest.raises(grpc.RpcError) as error:
+      # New texts, which no cache has, of less than the model's 16 tokens.
       service.inference.EmbedTexts(inf.EmbedTextsRequest(
-          version="second", texts=[f"text {new_id()}" for _ in range(50)]),
+          version="second", texts=[new_id()[:8] for _ in range(50)]),
           timeout=seconds)
     assert error.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
+  wait_until(lambda: queue_depth(service) == 0, "an empty queue", seconds=20)
   assert remembered(service) == before
   answer = classify()(service)
   assert len(answer.classifications[0].scores) == 2

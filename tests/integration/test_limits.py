@@ -19,7 +19,7 @@ from test_bad_input import (chunks, delimited, end, header, new_id, pair,
 from attune.v1 import (dataset_service_pb2 as ds, dataset_service_pb2_grpc,
                        inference_service_pb2 as inf,
                        inference_service_pb2_grpc, job_service_pb2 as js,
-                       job_service_pb2_grpc, model_service_pb2_grpc,
+                       job_service_pb2_grpc, model_service_pb2_grpc, types_pb2,
                        worker_service_pb2 as ws, worker_service_pb2_grpc)
 from google.protobuf import duration_pb2
 
@@ -156,12 +156,12 @@ PROBES = {
     "epochs of a job": job(epochs=0),
     "steps of a job": job(steps=0),
     "examples of a job's batch": job(batch_size=0),
-    "blobs of a worker's request": lambda s, n: s.workers.FindMissingBlobs(
+    "blobs of a worker's request": lambda s, n: s.worker_stub.FindMissingBlobs(
         ws.FindMissingBlobsRequest(digests=["0" * 64] * n)),
-    "characters of a worker's id": lambda s, n: s.workers.Register(
+    "characters of a worker's id": lambda s, n: s.worker_stub.Register(
         ws.RegisterRequest(worker_id="w" * n, roles=[ws.WORKER_ROLE_TRAIN],
-                           device=ws.Device(kind="cpu"))),
-    "seconds of a wait for a task": lambda s, n: s.workers.LeaseTask(
+                           device=types_pb2.WorkerDevice(kind="cpu"))),
+    "seconds of a wait for a task": lambda s, n: s.worker_stub.LeaseTask(
         ws.LeaseTaskRequest(worker_id="nobody",
                             wait=duration_pb2.Duration(seconds=n))),
 }
@@ -172,14 +172,14 @@ def stubs(service, channel):
   service.jobs = job_service_pb2_grpc.JobServiceStub(channel)
   service.models = model_service_pb2_grpc.ModelServiceStub(channel)
   service.inference = inference_service_pb2_grpc.InferenceServiceStub(channel)
-  service.workers = worker_service_pb2_grpc.WorkerServiceStub(channel)
+  service.worker_stub = worker_service_pb2_grpc.WorkerServiceStub(channel)
 
 
 @contextlib.contextmanager
-def running(folder, *flags):
+def running(folder, *flags, no_worker_wait=0.1):
   service = Attune(folder)
   try:
-    service.start_server("--no-worker-wait", "0.1", *flags)
+    service.start_server("--no-worker-wait", no_worker_wait, *flags)
     with service.channel() as channel:
       stubs(service, channel)
       service.run("dataset", "create", "open")
@@ -278,9 +278,10 @@ def test_watches_at_a_time_have_a_limit(tmp_path):
     assert TABLE["watched jobs at a time"][1] == "--max-watches"
     service.make_tiny_model("base")
     upload(service, *(pair("a dog", f"a cat {i}") for i in range(4)))
-    service.start_worker()
+    worker = service.start_worker()
     service.run("dataset", "seal", "open")
-    service.workers_stopped = [w.kill() for w in service.workers]
+    # The job stays in the queue, so that its watches stay open.
+    worker.kill()
     job_id = service.json(
         "job", "submit", "--dataset", "open", "--model", "base",
         "--output-model", "x", "--steps", "1", "--batch-size", "4",
@@ -351,14 +352,14 @@ def test_a_download_of_large_pictures_is_what_was_uploaded(tmp_path):
 
 
 def test_images_that_wait_have_a_limit(tmp_path):
-  with running(tmp_path, "--max-queued-images", "8", "--no-worker-wait",
-               "60") as service:
+  with running(tmp_path, "--max-queued-images", "8",
+               no_worker_wait=60) as service:
     service.make_tiny_model("base")
     waiting = [service.inference.EmbedImages.future(inf.EmbedImagesRequest(
-        version="base", images=[bytes([i, j]) for j in range(4)]), timeout=30)
-        for i in range(2)]
+        version="base", images=[hostile_images.GOOD] * 4), timeout=30)
+        for _ in range(2)]
     one_more = lambda: service.inference.EmbedImages(inf.EmbedImagesRequest(
-        version="base", images=[b"x"]), timeout=1)
+        version="base", images=[hostile_images.GOOD]), timeout=1)
     wait_until(lambda: outcome(one_more)[:2] == ("RESOURCE_EXHAUSTED",
                                                  "QUEUE_FULL"),
                "a full queue", seconds=20)
@@ -381,4 +382,4 @@ def test_flags_have_the_defaults_of_the_table(tmp_path):
                         capture_output=True, text=True, check=True).stdout
   for number, flag, _, _ in TABLE.values():
     if flag:
-      assert re.search(rf"{flag} \S+ \[{number}\]", text), flag
+      assert re.search(rf"{flag} \S+={number}\s", text), flag

@@ -107,11 +107,11 @@ def test_tls_to_a_port_without_is_refused_and_says_what_to_do(
   assert "Does it use TLS" in bare_server.errors
 
 
-def start_fails(tmp_path, *flags):
+def start_fails(tmp_path, *flags, listen="127.0.0.1:0"):
   """Standard error of a server that is to refuse these flags."""
   done = subprocess.run(
       [BINARIES / "attune-server", "--data-dir", tmp_path / "refused",
-       "--listen", "127.0.0.1:0", "--metrics", "", *map(str, flags)],
+       "--listen", listen, "--metrics", "", *map(str, flags)],
       capture_output=True, text=True, timeout=60)
   assert done.returncode == 1, done.stderr
   return done.stderr
@@ -133,7 +133,7 @@ def test_a_server_refuses_files_that_do_not_fit(tmp_path, authority):
 
 
 def test_another_machine_needs_tls_or_the_flag(tmp_path, authority):
-  assert "--tls-certificate" in start_fails(tmp_path, "--listen", "0.0.0.0:0")
+  assert "--tls-certificate" in start_fails(tmp_path, listen="0.0.0.0:0")
   certificate, key = authority.issue("server", SERVER_NAMES)
   service = Attune(tmp_path)
   service.security = ["--tls-ca", authority.certificate]
