@@ -14,7 +14,7 @@ import pytest
 import hostile_images
 from conftest import ROOT, Attune, wait_until
 from test_bad_input import (chunks, delimited, end, header, new_id, pair,
-                            reason_of, upload)
+                            queue_depth, reason_of, upload)
 
 from attune.v1 import (dataset_service_pb2 as ds, dataset_service_pb2_grpc,
                        inference_service_pb2 as inf,
@@ -262,7 +262,14 @@ def test_uploads_at_a_time_have_a_limit(tmp_path):
     try:
       def one_more():
         upload(service, pair())
-      wait_until(lambda: refused(one_more), "the limit", seconds=30)
+
+      def full():
+        # One more may have taken the place of a stream that came later.
+        for i, stream in enumerate(streams):
+          if stream.call.done():
+            streams[i] = open_upload(service)
+        return refused(one_more)
+      wait_until(full, "the limit", seconds=30)
       assert retry_delay_of(one_more)
       streams.pop().close()
       wait_until(lambda: outcome(one_more)[0] == "OK", "a free slot",
@@ -360,9 +367,9 @@ def test_images_that_wait_have_a_limit(tmp_path):
         for _ in range(2)]
     one_more = lambda: service.inference.EmbedImages(inf.EmbedImagesRequest(
         version="base", images=[hostile_images.GOOD]), timeout=1)
-    wait_until(lambda: outcome(one_more)[:2] == ("RESOURCE_EXHAUSTED",
-                                                 "QUEUE_FULL"),
-               "a full queue", seconds=20)
+    # Sooner, one more could take the place of those that are to fill it.
+    wait_until(lambda: queue_depth(service) == 8, "a full queue", seconds=20)
+    assert outcome(one_more)[:2] == ("RESOURCE_EXHAUSTED", "QUEUE_FULL")
     assert retry_delay_of(one_more)
     for call in waiting:
       call.cancel()
