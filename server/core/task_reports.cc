@@ -171,6 +171,9 @@ absl::Status TaskReports::DropCheckpoints(absl::string_view token,
     for (const storage::Checkpoint& checkpoint : there) {
       const int64_t step = checkpoint.step;
       if (std::find(steps.begin(), steps.end(), step) == steps.end()) continue;
+      // A report may come late or twice: one that the attempt has made since
+      // then at the same step stays. (Those that a retry was given have 0.)
+      if (checkpoint.attempt >= job.attempt) continue;
       ATTUNE_RETURN_IF_ERROR(jobs.DeleteCheckpoint(job.id, step));
       ATTUNE_RETURN_IF_ERROR(jobs.AddEvent(
           job.id, {.time = clock_.WallNow(),

@@ -89,8 +89,9 @@ class TaskReports {
                           int64_t total_steps,
                           const std::vector<std::string>& notes = {});
 
-  // Removes checkpoints of the job that its worker could not use, by their
-  // steps; those that are not there are passed over.
+  // Removes checkpoints that came with the task and that its worker could not
+  // use, by their steps; those that are not there, and those that this attempt
+  // has made, are passed over.
   absl::Status DropCheckpoints(absl::string_view token,
                                absl::Span<const int64_t> steps);
 

@@ -53,6 +53,22 @@ class TaskReportsTest : public JobsFixture {
             {}};
   }
 
+  void CommitCheckpoints(const LeasedTask& task,
+                         const std::vector<int64_t>& steps) {
+    for (const int64_t step : steps) {
+      ASSERT_THAT(reports_->CommitCheckpoint(
+                      task.lease_token, step,
+                      StoreTensors(static_cast<float>(step)), "{}"),
+                  IsOk());
+    }
+  }
+
+  void HandBack(const LeasedTask& task) {
+    ASSERT_THAT(reports_->Fail(task.lease_token, FailureKind::kHandBack, "",
+                               "the worker stops"),
+                IsOk());
+  }
+
   storage::Model ModelNamed(absl::string_view name) {
     storage::Model model;
     EXPECT_THAT(state_->Read([&](storage::StateTransaction& transaction) {
@@ -218,13 +234,10 @@ TEST_F(TaskReportsTest, ATaskComesWithTheEarlierCheckpoints) {
 
 TEST_F(TaskReportsTest, ACheckpointThatCannotBeUsedIsDroppedAndCounted) {
   const storage::Job job = CreateDpoJob();
+  const LeasedTask first = Lease();
+  CommitCheckpoints(first, {10, 20});
+  HandBack(first);
   const LeasedTask task = Lease();
-  for (const int64_t step : {10, 20}) {
-    ASSERT_THAT(reports_->CommitCheckpoint(
-                    task.lease_token, step,
-                    StoreTensors(static_cast<float>(step)), "{}"),
-                IsOk());
-  }
   ASSERT_THAT(reports_->DropCheckpoints(task.lease_token, {20, 33}), IsOk());
   EXPECT_THAT(*jobs_->ListCheckpoints(job.id), SizeIs(1));
   EXPECT_EQ(metrics_.unusable, 1);
@@ -234,6 +247,37 @@ TEST_F(TaskReportsTest, ACheckpointThatCannotBeUsedIsDroppedAndCounted) {
   EXPECT_THAT(reports_->DropCheckpoints(absl::StrCat(job.id, ".1.x"), {10}),
               HasError(kAborted, "LEASE_LOST"));
   EXPECT_EQ(Everything(), before);
+}
+
+TEST_F(TaskReportsTest, ARepeatedReportDropsNoCheckpointThatWasMadeSince) {
+  const storage::Job job = CreateDpoJob();
+  const LeasedTask first = Lease();
+  CommitCheckpoints(first, {10, 20});
+  HandBack(first);
+  const LeasedTask task = Lease();
+  ASSERT_THAT(reports_->DropCheckpoints(task.lease_token, {20}), IsOk());
+  CommitCheckpoints(task, {20});
+  const std::string before = Everything();
+  ASSERT_THAT(reports_->DropCheckpoints(task.lease_token, {20}), IsOk());
+  EXPECT_EQ(Everything(), before);
+  EXPECT_EQ(metrics_.unusable, 1);
+}
+
+TEST_F(TaskReportsTest, ARetrysFirstAttemptMayDropWhatItWasGiven) {
+  const storage::Job job = CreateDpoJob();
+  const LeasedTask first = Lease();
+  CommitCheckpoints(first, {10, 20});
+  ASSERT_THAT(reports_->Fail(first.lease_token, FailureKind::kPermanent,
+                             "NON_FINITE_LOSS", ""),
+              IsOk());
+  const auto retry = jobs_->Retry(job.id, {});
+  ASSERT_THAT(retry, IsOk());
+  const LeasedTask task = Lease();
+  ASSERT_EQ(task.job.attempt, 1);
+  ASSERT_THAT(reports_->DropCheckpoints(task.lease_token, {20}), IsOk());
+  const auto left = jobs_->ListCheckpoints(retry->id);
+  ASSERT_THAT(*left, SizeIs(1));
+  EXPECT_EQ((*left)[0].step, 10);
 }
 
 TEST_F(TaskReportsTest, ACheckpointNeedsItsBlobs) {
