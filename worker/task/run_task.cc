@@ -85,8 +85,12 @@ FailTaskRequest::Kind FailureKind(const absl::Status& status, bool order_given,
     case absl::StatusCode::kCancelled:
       return order_given ? FailTaskRequest::KIND_HAND_BACK
                          : FailTaskRequest::KIND_RETRYABLE;
-    case absl::StatusCode::kInvalidArgument:
     case absl::StatusCode::kFailedPrecondition:
+      // Another worker may be of the build that wrote the checkpoint.
+      return ErrorReason(status) == "CHECKPOINT_MISMATCH"
+                 ? FailTaskRequest::KIND_RETRYABLE
+                 : FailTaskRequest::KIND_PERMANENT;
+    case absl::StatusCode::kInvalidArgument:
     case absl::StatusCode::kNotFound:
     case absl::StatusCode::kOutOfRange:
     case absl::StatusCode::kUnimplemented:

@@ -171,10 +171,7 @@ class Run {
         resumed = std::move(trainer);
         break;
       }
-      if (absl::IsCancelled(restored) || transport::IsTransient(restored) ||
-          absl::IsResourceExhausted(restored)) {
-        return restored;
-      }
+      if (!IsFaultOfCheckpoint(restored)) return restored;
       spdlog::warn("the checkpoint after step {} cannot be used: {}",
                    checkpoint->step(), std::string(restored.message()));
       report.add_unusable_checkpoints(checkpoint->step());
@@ -342,6 +339,11 @@ absl::StatusOr<v1::TrainResult> RunTrainTask(const TaskContext& context,
                                              const v1::TrainTask& task,
                                              int attempt) {
   return Run(context, task, attempt).ToTheEnd();
+}
+
+bool IsFaultOfCheckpoint(const absl::Status& restored) {
+  return absl::IsDataLoss(restored) || absl::IsInvalidArgument(restored) ||
+         absl::IsNotFound(restored);
 }
 
 }  // namespace attune::task

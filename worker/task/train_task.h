@@ -1,6 +1,7 @@
 #ifndef ATTUNE_WORKER_TASK_TRAIN_TASK_H_
 #define ATTUNE_WORKER_TASK_TRAIN_TASK_H_
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "attune/v1/worker_service.pb.h"
 #include "worker/task/task_context.h"
@@ -12,10 +13,17 @@ namespace attune::task {
 //
 // CANCELLED when an order ended it; unless that was a cancellation, its state
 // is stored then. ABORTED (LEASE_LOST); errors of Trainer, PixelStore::Load,
-// LoadVersion and Evaluator.
+// LoadVersion and Evaluator. Checkpoints that are damaged or gone are reported
+// and left for the one before.
 absl::StatusOr<v1::TrainResult> RunTrainTask(const TaskContext& context,
                                              const v1::TrainTask& task,
                                              int attempt);
+
+// Whether a checkpoint that could not be restored is itself at fault, damaged
+// or gone, and so of no use to any other attempt. An error of the device or of
+// LibTorch is not its fault, nor is a mismatch: another worker may be of the
+// build that wrote it.
+bool IsFaultOfCheckpoint(const absl::Status& restored);
 
 }  // namespace attune::task
 

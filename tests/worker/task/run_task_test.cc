@@ -19,6 +19,7 @@
 #include "gtest/gtest.h"
 #include "tests/worker/content/small_clip.h"
 #include "worker/model/init.h"
+#include "worker/task/train_task.h"
 
 namespace attune::task {
 namespace {
@@ -275,16 +276,35 @@ TEST_F(RunTaskTest, DamagedCheckpointFallsBackToTheOneBeforeAndIsReported) {
             earlier.step() + 1);
 }
 
-TEST_F(RunTaskTest, CheckpointOfAnotherConfigStartsAfresh) {
+TEST_F(RunTaskTest, CheckpointOfAnotherRunFailsTheAttemptAndIsKept) {
   v1::Task task = TrainTask(4);
   ASSERT_EQ(Run(task), supervise::kChildDone);
+  const auto whole = server_.seen();
   *task.mutable_train()->mutable_checkpoint() =
-      server_.seen().checkpoints.at(0).checkpoint();
+      whole.checkpoints.at(0).checkpoint();
   task.mutable_train()->set_config_digest("other");
-  ASSERT_EQ(Run(task), supervise::kChildDone);
-  int rows = 0;
-  for (const auto& report : server_.seen().reports) rows += report.rows_size();
-  EXPECT_EQ(rows, 8);
+  ASSERT_EQ(Run(task), supervise::kChildReported);
+  const auto seen = server_.seen();
+  EXPECT_EQ(seen.reports.size(), whole.reports.size());
+  ASSERT_THAT(seen.failures, SizeIs(1));
+  EXPECT_EQ(seen.failures[0].kind(), FailTaskRequest::KIND_RETRYABLE);
+  EXPECT_EQ(seen.failures[0].reason(), "CHECKPOINT_MISMATCH");
+}
+
+TEST(IsFaultOfCheckpointTest, OnlyOfOneThatIsDamagedOrGone) {
+  for (const auto code :
+       {absl::StatusCode::kDataLoss, absl::StatusCode::kInvalidArgument,
+        absl::StatusCode::kNotFound}) {
+    EXPECT_TRUE(IsFaultOfCheckpoint(Error(code, "X", "x"))) << code;
+  }
+  // LibTorch's errors are INTERNAL or RESOURCE_EXHAUSTED.
+  for (const auto code :
+       {absl::StatusCode::kInternal, absl::StatusCode::kResourceExhausted,
+        absl::StatusCode::kFailedPrecondition, absl::StatusCode::kCancelled,
+        absl::StatusCode::kUnavailable, absl::StatusCode::kUnknown,
+        absl::StatusCode::kAborted, absl::StatusCode::kUnimplemented}) {
+    EXPECT_FALSE(IsFaultOfCheckpoint(Error(code, "X", "x"))) << code;
+  }
 }
 
 TEST_F(RunTaskTest, EveryOutputIsEvaluatedBesideTheBase) {
