@@ -209,6 +209,7 @@ class Run {
             : std::nullopt,
         trainer.steps_per_epoch(), context_.checkpoint_interval, trainer.step(),
         clock_.MonotonicNow());
+    trainer.SetWorkListener([this] { context_.progress.Worked(); });
     context_.orders.SetInterruptible(false);
     context_.progress.Set(
         {.step = trainer.step(), .total_steps = trainer.total_steps()});

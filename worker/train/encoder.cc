@@ -109,6 +109,7 @@ absl::StatusOr<at::Tensor> Encoder::BaseTexts(absl::Span<const int64_t> texts) {
 
 absl::StatusOr<at::Tensor> Encoder::EncodeImages(
     const model::Tensors& tensors, absl::Span<const int64_t> images) {
+  worked_();
   if (frozen_images_.any && !frozen_images_.whole) {
     ATTUNE_ASSIGN_OR_RETURN(const at::Tensor states,
                             image_states_.Rows(images));
@@ -122,6 +123,7 @@ absl::StatusOr<at::Tensor> Encoder::EncodeImages(
 
 absl::StatusOr<at::Tensor> Encoder::EncodeTexts(
     const model::Tensors& tensors, absl::Span<const int64_t> texts) {
+  worked_();
   if (frozen_texts_.any && !frozen_texts_.whole) {
     ATTUNE_ASSIGN_OR_RETURN(const at::Tensor states, text_states_.Rows(texts));
     ATTUNE_RETURN_IF_ERROR(Pack(texts));
@@ -136,6 +138,7 @@ absl::StatusOr<at::Tensor> Encoder::EncodeTexts(
 
 absl::StatusOr<at::Tensor> Encoder::ImageStates(
     absl::Span<const int64_t> images) {
+  worked_();
   ATTUNE_ASSIGN_OR_RETURN(const at::Tensor pixels, pixels_->Pixels(images));
   return model::ImageStates(clip_, base_, pixels.to(device_),
                             frozen_images_.blocks, options_);
@@ -143,6 +146,7 @@ absl::StatusOr<at::Tensor> Encoder::ImageStates(
 
 absl::StatusOr<at::Tensor> Encoder::TextStates(
     absl::Span<const int64_t> texts) {
+  worked_();
   ATTUNE_RETURN_IF_ERROR(Pack(texts));
   const at::Tensor states = model::StatesOfTexts(
       packed_, model::TextStates(clip_, base_, packed_, frozen_texts_.blocks,

@@ -6,6 +6,8 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <functional>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -52,6 +54,12 @@ class Encoder {
 
   at::Device device() const { return device_; }
 
+  // Called whenever a group of images or texts is about to be computed: what
+  // was before it is done.
+  void SetWorkListener(std::function<void()> worked) {
+    worked_ = std::move(worked);
+  }
+
  private:
   // Packs the texts unless they are those of the last call.
   absl::Status Pack(absl::Span<const int64_t> texts);
@@ -80,6 +88,7 @@ class Encoder {
   EmbeddingCache base_texts_;
   EmbeddingCache image_states_;
   EmbeddingCache text_states_;
+  std::function<void()> worked_ = [] {};
   // The batch packed last: a fixed list of candidates is packed once.
   std::vector<int64_t> packed_texts_;
   model::TextBatch packed_;

@@ -4,9 +4,11 @@
 #define ATTUNE_WORKER_TRAIN_TRAINER_H_
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -73,6 +75,12 @@ class Trainer {
   // pixel source; INVALID_ARGUMENT (INVALID_TOKENS) for a text that the model
   // cannot take.
   absl::StatusOr<StepMetrics> Step();
+
+  // Called now and then within a step, whenever a part of it is done: a step
+  // may take long.
+  void SetWorkListener(std::function<void()> worked) {
+    encoder_.SetWorkListener(std::move(worked));
+  }
 
   // Steps done, and steps of the whole run.
   int64_t step() const { return step_; }

@@ -115,6 +115,20 @@ TEST(Trainer, EpochsGiveStepsWithoutTheShortLastBatch) {
   EXPECT_EQ(RandomRun(config).trainer->batch_size(), 24);
 }
 
+TEST(Trainer, SaysWithinAStepThatItGetsOn) {
+  TrainConfig config = DpoConfig();
+  config.micro_batch_size = 1;
+  RandomRun run(config);
+  int pieces = 0;
+  run.trainer->SetWorkListener([&pieces] { ++pieces; });
+  run.Steps(1);
+  // The texts, the images of each micro-batch, and the reference's.
+  EXPECT_GT(pieces, 2 * run.trainer->batch_size());
+  pieces = 0;
+  run.Steps(1);
+  EXPECT_GE(pieces, run.trainer->batch_size());
+}
+
 TEST(Trainer, StepAfterTheLastIsRefused) {
   TrainConfig config = DpoConfig();
   config.steps = 1;
