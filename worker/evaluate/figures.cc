@@ -9,7 +9,8 @@ namespace {
 // The figure over each part of a division.
 void AddParts(const Outcomes& model, const Outcomes* against,
               const Division& division,
-              const statistics::BootstrapOptions& options, Report& report) {
+              const statistics::BootstrapOptions& options,
+              const WorkListener& worked, Report& report) {
   std::vector<Tally> tallies(division.names.size());
   for (size_t i = 0; i < model.rows.size(); ++i) {
     const int64_t part = division.part_of_row[model.rows[i]];
@@ -26,6 +27,7 @@ void AddParts(const Outcomes& model, const Outcomes* against,
       figure.group = division.names[part];
     }
     AddFigure(figure, tallies[part], against != nullptr, options, report);
+    worked();
   }
 }
 
@@ -46,7 +48,8 @@ std::vector<Figure> PlainFigures(const std::vector<Outcomes>& outcomes) {
 Report MakeReport(const Answers& model, const Answers* against,
                   const std::vector<Division>& divisions,
                   const std::vector<std::string>& candidates,
-                  const statistics::BootstrapOptions& options) {
+                  const statistics::BootstrapOptions& options,
+                  const WorkListener& worked) {
   Report report;
   const auto other = [against](size_t i) {
     return against == nullptr ? nullptr : &against->outcomes[i];
@@ -60,15 +63,16 @@ Report MakeReport(const Answers& model, const Answers* against,
     }
     AddFigure({.name = outcomes.name}, tally, against != nullptr, options,
               report);
+    worked();
   }
   for (const Division& division : divisions) {
     for (size_t i = 0; i < model.outcomes.size(); ++i) {
       if (!model.outcomes[i].of_images) continue;
-      AddParts(model.outcomes[i], other(i), division, options, report);
+      AddParts(model.outcomes[i], other(i), division, options, worked, report);
     }
     if (division.attribute.empty() || candidates.empty()) continue;
     AddSkew(model.assigned, against == nullptr ? nullptr : &against->assigned,
-            division, candidates, options, report);
+            division, candidates, options, worked, report);
   }
   return report;
 }

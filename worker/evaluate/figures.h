@@ -72,10 +72,12 @@ std::vector<Figure> PlainFigures(const std::vector<Outcomes>& outcomes);
 // All figures, over all rows and the parts of every division, with intervals;
 // for attributes the concept skew too. `against`, of the same rows, may be
 // null; `candidates` are the texts that `assigned` numbers.
-Report MakeReport(const Answers& model, const Answers* against,
-                  const std::vector<Division>& divisions,
-                  const std::vector<std::string>& candidates,
-                  const statistics::BootstrapOptions& options);
+Report MakeReport(
+    const Answers& model, const Answers* against,
+    const std::vector<Division>& divisions,
+    const std::vector<std::string>& candidates,
+    const statistics::BootstrapOptions& options,
+    const WorkListener& worked = [] {});
 
 }  // namespace attune::evaluate
 

@@ -23,8 +23,9 @@ constexpr int64_t kBlock = 1024;
 using Scores = absl::Span<const float>;
 
 // Calls visit(i, the scores of query i against all keys) for each row of
-// `queries` [N, D] against `keys` [M, D].
+// `queries` [N, D] against `keys` [M, D], and worked() after each block.
 void ForEachRow(const at::Tensor& queries, const at::Tensor& keys,
+                const WorkListener& worked,
                 const std::function<void(int64_t, Scores)>& visit) {
   const int64_t count = queries.size(0);
   for (int64_t begin = 0; begin < count; begin += kBlock) {
@@ -37,6 +38,7 @@ void ForEachRow(const at::Tensor& queries, const at::Tensor& keys,
       visit(begin + i, Scores(scores.const_data_ptr<float>() + i * keys.size(0),
                               static_cast<size_t>(keys.size(0))));
     }
+    worked();
   }
 }
 
@@ -86,12 +88,13 @@ class Recall {
 std::vector<Outcomes> ZeroShotOutcomes(const at::Tensor& images,
                                        const at::Tensor& candidates,
                                        const std::vector<int64_t>& labels,
-                                       const std::vector<int64_t>& attacks) {
+                                       const std::vector<int64_t>& attacks,
+                                       const WorkListener& worked) {
   Outcomes clean_top1 = {.name = "clean_top1"};
   Outcomes clean_top5 = {.name = "clean_top5"};
   Outcomes attacked_top1 = {.name = "attacked_top1"};
   Outcomes attack_success = {.name = "attack_success"};
-  ForEachRow(images, candidates, [&](int64_t i, Scores scores) {
+  ForEachRow(images, candidates, worked, [&](int64_t i, Scores scores) {
     const int64_t rank = Rank(scores, labels[i]);
     if (attacks[i] == kNoAttack) {
       Add(clean_top1, i, rank < 1);
@@ -111,9 +114,10 @@ std::vector<Outcomes> ZeroShotOutcomes(const at::Tensor& images,
 
 Outcomes PairOutcomes(const at::Tensor& images, const at::Tensor& texts,
                       const std::vector<int64_t>& preferred,
-                      const std::vector<int64_t>& rejected) {
+                      const std::vector<int64_t>& rejected,
+                      const WorkListener& worked) {
   Outcomes accuracy = {.name = "pair_accuracy"};
-  ForEachRow(images, texts, [&](int64_t i, Scores scores) {
+  ForEachRow(images, texts, worked, [&](int64_t i, Scores scores) {
     Add(accuracy, i, scores[preferred[i]] > scores[rejected[i]]);
   });
   return accuracy;
@@ -121,17 +125,18 @@ Outcomes PairOutcomes(const at::Tensor& images, const at::Tensor& texts,
 
 std::vector<Outcomes> RetrievalOutcomes(const at::Tensor& images,
                                         const at::Tensor& texts,
-                                        const std::vector<int64_t>& captions) {
+                                        const std::vector<int64_t>& captions,
+                                        const WorkListener& worked) {
   Recall image_to_text("image", /*of_images=*/true);
   Recall text_to_image("text", /*of_images=*/false);
-  ForEachRow(images, texts, [&](int64_t i, Scores scores) {
+  ForEachRow(images, texts, worked, [&](int64_t i, Scores scores) {
     image_to_text.Add(i, Rank(scores, captions[i]));
   });
   std::vector<std::vector<int64_t>> images_of(texts.size(0));
   for (size_t image = 0; image < captions.size(); ++image) {
     images_of[captions[image]].push_back(static_cast<int64_t>(image));
   }
-  ForEachRow(texts, images, [&](int64_t text, Scores scores) {
+  ForEachRow(texts, images, worked, [&](int64_t text, Scores scores) {
     if (images_of[text].empty()) return;
     int64_t best = images_of[text].front();
     for (int64_t image : images_of[text]) {
@@ -146,9 +151,10 @@ std::vector<Outcomes> RetrievalOutcomes(const at::Tensor& images,
 }
 
 std::vector<int64_t> AssignedCandidates(const at::Tensor& images,
-                                        const at::Tensor& candidates) {
+                                        const at::Tensor& candidates,
+                                        const WorkListener& worked) {
   std::vector<int64_t> assigned;
-  ForEachRow(images, candidates, [&](int64_t, Scores scores) {
+  ForEachRow(images, candidates, worked, [&](int64_t, Scores scores) {
     int64_t best = kNoCandidate;
     for (int64_t c = 0; c < static_cast<int64_t>(scores.size()); ++c) {
       if (std::isnan(scores[c])) continue;

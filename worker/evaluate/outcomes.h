@@ -12,10 +12,14 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
 namespace attune::evaluate {
+
+// Called now and then by what may take long, when a part of it is done.
+using WorkListener = std::function<void()>;
 
 // Which rows count for a figure: the figure is their share.
 struct Outcomes {
@@ -38,16 +42,17 @@ inline constexpr int64_t kNoAttack = -1;
 //                            among the first five
 //   attacked_top1            rows with attack whose label is ranked first
 //   attack_success           rows with attack whose attack is ranked first
-std::vector<Outcomes> ZeroShotOutcomes(const at::Tensor& images,
-                                       const at::Tensor& candidates,
-                                       const std::vector<int64_t>& labels,
-                                       const std::vector<int64_t>& attacks);
+std::vector<Outcomes> ZeroShotOutcomes(
+    const at::Tensor& images, const at::Tensor& candidates,
+    const std::vector<int64_t>& labels, const std::vector<int64_t>& attacks,
+    const WorkListener& worked = [] {});
 
 // pair_accuracy: pairs with π(y_w|x) > π(y_l|x), the two-way protocol of SCAM.
 // `images` [N, D]; preferred [N] and rejected [N] are rows of `texts` [M, D].
-Outcomes PairOutcomes(const at::Tensor& images, const at::Tensor& texts,
-                      const std::vector<int64_t>& preferred,
-                      const std::vector<int64_t>& rejected);
+Outcomes PairOutcomes(
+    const at::Tensor& images, const at::Tensor& texts,
+    const std::vector<int64_t>& preferred, const std::vector<int64_t>& rejected,
+    const WorkListener& worked = [] {});
 
 // Retrieval among `images` [N, D] and distinct `texts` [M, D]; captions [N]
 // are rows of texts; a text that is no image's caption only distracts.
@@ -55,15 +60,16 @@ Outcomes PairOutcomes(const at::Tensor& images, const at::Tensor& texts,
 //                             first texts
 //   recall_at_{1,5,10}_text   text → image: texts one of whose images is among
 //                             the first images
-std::vector<Outcomes> RetrievalOutcomes(const at::Tensor& images,
-                                        const at::Tensor& texts,
-                                        const std::vector<int64_t>& captions);
+std::vector<Outcomes> RetrievalOutcomes(
+    const at::Tensor& images, const at::Tensor& texts,
+    const std::vector<int64_t>& captions, const WorkListener& worked = [] {});
 
 // The candidate [C, D] that each of `images` [N, D] is assigned to: the best
 // one, or kNoCandidate where no score is a number.
 inline constexpr int64_t kNoCandidate = -1;
-std::vector<int64_t> AssignedCandidates(const at::Tensor& images,
-                                        const at::Tensor& candidates);
+std::vector<int64_t> AssignedCandidates(
+    const at::Tensor& images, const at::Tensor& candidates,
+    const WorkListener& worked = [] {});
 
 // Template ensemble: the embeddings [C, T, D] of C candidates in T templates,
 // normalised, averaged and normalised again: [C, D].

@@ -80,11 +80,13 @@ class Groups {
 };
 
 // Adds a statistic of groups for both versions, and its difference. The rows
-// are those of the strata, the first being `first`.
+// are those of the strata, the first being `first`. worked() after each
+// resample: of many rows they take long.
 template <typename Statistic>
 void AddStatistic(Figure figure, const Groups& model, const Groups* against,
                   int64_t first, Rows strata, const Statistic& statistic,
-                  const statistics::BootstrapOptions& options, Report& report) {
+                  const statistics::BootstrapOptions& options,
+                  const WorkListener& worked, Report& report) {
   std::vector<int64_t> rows(static_cast<size_t>(
       std::accumulate(strata.begin(), strata.end(), int64_t{0})));
   std::iota(rows.begin(), rows.end(), first);
@@ -96,6 +98,7 @@ void AddStatistic(Figure figure, const Groups& model, const Groups* against,
         strata,
         [&](Rows drawn) {
           for (size_t i = 0; i < drawn.size(); ++i) sample[i] = rows[drawn[i]];
+          worked();
           return of_rows(sample);
         },
         options);
@@ -116,7 +119,8 @@ void AddStatistic(Figure figure, const Groups& model, const Groups* against,
 void AddSkew(const std::vector<int64_t>& assigned,
              const std::vector<int64_t>* against, const Division& division,
              const std::vector<std::string>& candidates,
-             const statistics::BootstrapOptions& options, Report& report) {
+             const statistics::BootstrapOptions& options,
+             const WorkListener& worked, Report& report) {
   const Groups model(assigned, division, candidates.size());
   std::optional<Groups> other;
   if (against != nullptr) other.emplace(*against, division, candidates.size());
@@ -146,6 +150,7 @@ void AddSkew(const std::vector<int64_t>& assigned,
                  .group = division.names[group],
                  .candidate = candidates[candidate]},
                 tally, compared != nullptr, options, report);
+      worked();
     }
   }
 
@@ -156,9 +161,9 @@ void AddSkew(const std::vector<int64_t>& assigned,
     return groups.Kl(rows);
   };
   AddStatistic({.name = "skew_gap", .attribute = division.attribute}, model,
-               compared, 0, model.sizes(), gap, options, report);
+               compared, 0, model.sizes(), gap, options, worked, report);
   AddStatistic({.name = "skew_kl", .attribute = division.attribute}, model,
-               compared, 0, model.sizes(), kl, options, report);
+               compared, 0, model.sizes(), kl, options, worked, report);
   int64_t first = 0;
   for (size_t group = 0; group < division.names.size(); ++group) {
     const int64_t size = model.sizes()[group];
@@ -166,7 +171,7 @@ void AddSkew(const std::vector<int64_t>& assigned,
       AddStatistic({.name = "skew_kl",
                     .attribute = division.attribute,
                     .group = division.names[group]},
-                   model, compared, first, {size}, kl, options, report);
+                   model, compared, first, {size}, kl, options, worked, report);
     }
     first += size;
   }

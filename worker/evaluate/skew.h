@@ -22,7 +22,8 @@ namespace attune::evaluate {
 void AddSkew(const std::vector<int64_t>& assigned,
              const std::vector<int64_t>* against, const Division& division,
              const std::vector<std::string>& candidates,
-             const statistics::BootstrapOptions& options, Report& report);
+             const statistics::BootstrapOptions& options,
+             const WorkListener& worked, Report& report);
 
 }  // namespace attune::evaluate
 

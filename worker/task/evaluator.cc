@@ -194,6 +194,7 @@ absl::StatusOr<evaluate::Answers> Evaluator::Answer(
 absl::StatusOr<evaluate::Answers> Evaluator::AnswerOrThrow(
     const ClipConfig& config, const model::Tensors& tensors) {
   const c10::InferenceMode inference;
+  const auto worked = [this] { context_->progress.Worked(); };
   evaluate::Answers answers;
   if (images_.empty()) return answers;
   ATTUNE_ASSIGN_OR_RETURN(const at::Tensor images,
@@ -209,16 +210,19 @@ absl::StatusOr<evaluate::Answers> Evaluator::AnswerOrThrow(
                             CandidateEmbeddings(config, tensors));
     if (!labelled_.rows.empty()) {
       Append(evaluate::ZeroShotOutcomes(of(labelled_.rows), candidates,
-                                        labelled_.labels, labelled_.attacks),
+                                        labelled_.labels, labelled_.attacks,
+                                        worked),
              labelled_.rows, &answers);
     }
     if (!pairs_.rows.empty()) {
-      Append({evaluate::PairOutcomes(of(pairs_.rows), candidates,
-                                     pairs_.preferred, pairs_.rejected)},
-             pairs_.rows, &answers);
+      Append(
+          {evaluate::PairOutcomes(of(pairs_.rows), candidates, pairs_.preferred,
+                                  pairs_.rejected, worked)},
+          pairs_.rows, &answers);
     }
     if (grouped) {
-      answers.assigned = evaluate::AssignedCandidates(images, candidates);
+      answers.assigned =
+          evaluate::AssignedCandidates(images, candidates, worked);
     }
   }
   if (!captioned_.rows.empty()) {
@@ -226,7 +230,7 @@ absl::StatusOr<evaluate::Answers> Evaluator::AnswerOrThrow(
         const at::Tensor captions,
         TextEmbeddings(config, tensors, captions_.values()));
     Append(evaluate::RetrievalOutcomes(of(captioned_.rows), captions,
-                                       captioned_.captions),
+                                       captioned_.captions, worked),
            captioned_.rows, &answers);
   }
   return answers;
@@ -235,7 +239,8 @@ absl::StatusOr<evaluate::Answers> Evaluator::AnswerOrThrow(
 evaluate::Report Evaluator::Report(const evaluate::Answers& model,
                                    const evaluate::Answers* against) const {
   return evaluate::MakeReport(model, against, divisions_, candidates_.values(),
-                              {.seed = options_.seed});
+                              {.seed = options_.seed},
+                              [this] { context_->progress.Worked(); });
 }
 
 }  // namespace attune::task

@@ -216,6 +216,22 @@ TEST(FiguresTest, WithoutAnotherVersionNothingIsCompared) {
             nullptr);
 }
 
+TEST(FiguresTest, AReportSaysThatItGetsOn) {
+  int pieces = 0;
+  const statistics::BootstrapOptions options = {.resamples = 50};
+  const Answers model = RandomAnswers(1, 3);
+  const auto worked = [&pieces] { ++pieces; };
+  const Report whole =
+      MakeReport(model, nullptr, {}, {"a", "b", "c"}, options, worked);
+  EXPECT_EQ(pieces, 2);
+  pieces = 0;
+  const Report report = MakeReport(model, nullptr, TwoDivisions(),
+                                   {"a", "b", "c"}, options, worked);
+  // A statistic of groups, of which there are 4, is long itself.
+  EXPECT_GE(pieces, 4 * options.resamples);
+  EXPECT_GT(report.figures.size(), whole.figures.size());
+}
+
 TEST(FiguresTest, RowsThatAreNoImagesHaveNoParts) {
   Answers answers;
   answers.outcomes = {{"recall_at_1_text", {0, 1}, {1, 0}, false}};

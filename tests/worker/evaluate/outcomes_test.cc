@@ -148,5 +148,34 @@ TEST(Templates, AreNormalisedAveragedAndNormalised) {
   EXPECT_NEAR(averaged[0][1].item<double>(), .9 / std::sqrt(.9), 1e-6);
 }
 
+TEST(WorkListener, IsCalledForEveryBlockOfQueries) {
+  constexpr int64_t kImages = 3'000, kTexts = 5;
+  const at::Tensor images = at::ones({kImages, 2}),
+                   texts = at::ones({kTexts, 2});
+  const std::vector<int64_t> zeros(kImages, 0);
+  int pieces = 0;
+  const auto of = [&](const auto& function) {
+    pieces = 0;
+    function([&pieces] { ++pieces; });
+    return pieces;
+  };
+  EXPECT_EQ(of([&](const WorkListener& worked) {
+              RetrievalOutcomes(images, texts, zeros, worked);
+            }),
+            3 + 1);
+  EXPECT_EQ(of([&](const WorkListener& worked) {
+              ZeroShotOutcomes(images, texts, zeros, zeros, worked);
+            }),
+            3);
+  EXPECT_EQ(of([&](const WorkListener& worked) {
+              PairOutcomes(images, texts, zeros, zeros, worked);
+            }),
+            3);
+  EXPECT_EQ(of([&](const WorkListener& worked) {
+              AssignedCandidates(images, texts, worked);
+            }),
+            3);
+}
+
 }  // namespace
 }  // namespace attune::evaluate
