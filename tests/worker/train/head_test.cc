@@ -176,6 +176,36 @@ INSTANTIATE_TEST_SUITE_P(All, HeadObjective,
                          testing::Values(DpoConfig(), IpoConfig(), KtoConfig(),
                                          CeConfig(), InfoNceConfig()));
 
+// Counts what is asked for.
+class CountedPixels : public RandomPixels {
+ public:
+  using RandomPixels::RandomPixels;
+  absl::StatusOr<at::Tensor> Pixels(absl::Span<const int64_t> images) override {
+    count += images.size();
+    return RandomPixels::Pixels(images);
+  }
+  size_t count = 0;
+};
+
+TEST(HeadRun, FirstStepEncodesLittleMoreThanItsOwnImages) {
+  for (const TrainConfig& objective : {DpoConfig(), InfoNceConfig()}) {
+    const TrainConfig config = HeadConfig(objective);
+    const RandomRun small(config, kSize);
+    // The examples of a step are spread over all of these.
+    const TrainingData data = RandomData(
+        small.clip,
+        {.pairs = 1'000, .captions = 1'000, .clean = 1'000, .texts_beside = 0});
+    CountedPixels pixels(small.clip.image_size);
+    const auto trainer =
+        Trainer::Create(config, small.clip, small.base, data, &pixels);
+    ASSERT_TRUE(trainer.ok()) << trainer.status();
+    ASSERT_TRUE((*trainer)->Step().ok());
+    EXPECT_GE(pixels.count, 8u);
+    // Whole groups of 64.
+    EXPECT_LE(pixels.count, 128u);
+  }
+}
+
 TEST(HeadRun, MicroBatchIsRefused) {
   TrainConfig config = HeadConfig();
   config.micro_batch_size = 4;
