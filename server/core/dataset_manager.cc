@@ -134,9 +134,10 @@ absl::StatusOr<std::unique_ptr<DatasetUpload>> DatasetManager::BeginUpload(
       state_.Read([&](StateTransaction& transaction) -> absl::Status {
         ATTUNE_ASSIGN_OR_RETURN(dataset, transaction.datasets().Get(name));
         if (!request_id.empty()) {
-          ATTUNE_ASSIGN_OR_RETURN(const auto record,
-                                  transaction.requests().Find(request_id));
-          committed = record.has_value();
+          ATTUNE_ASSIGN_OR_RETURN(
+              const UploadProgress progress,
+              FindUpload(transaction, request_id, UploadTarget(name)));
+          committed = progress.committed;
         }
         if (!committed && dataset.state != DatasetState::kOpen) {
           return Error(

@@ -172,12 +172,12 @@ absl::StatusOr<int64_t> DatasetUpload::Commit(const RequestKey& key) {
                   ATTUNE_RETURN_IF_ERROR(staging_->Remove(transaction));
                   ATTUNE_RETURN_IF_ERROR(
                       transaction.datasets().AddExamples(dataset_, rows_));
-                  return absl::StrCat(count_);
+                  return staging_->Record(absl::StrCat(count_));
                 }));
         return absl::OkStatus();
       }));
   int64_t added = 0;
-  if (!absl::SimpleAtoi(result, &added)) {
+  if (!absl::SimpleAtoi(ResultOfRecord(result), &added)) {
     return absl::InternalError("the record of the upload is not a number");
   }
   return added;

@@ -96,15 +96,15 @@ absl::StatusOr<VersionView> ModelRegistry::CommitImport(
           ATTUNE_ASSIGN_OR_RETURN(
               version, AddVersion(transaction, std::move(version),
                                   content.manifest, /*move_latest=*/true));
-          return absl::StrCat(version.number);
+          return import.staging().Record(absl::StrCat(version.number));
         };
         ATTUNE_ASSIGN_OR_RETURN(
-            const std::string number,
+            const std::string record,
             ApplyOnce(transaction, key, clock_.WallNow(), add));
         ATTUNE_ASSIGN_OR_RETURN(
             storage::Version version,
             ResolveSelector(transaction, "version",
-                            absl::StrCat(model, ":", number)));
+                            absl::StrCat(model, ":", ResultOfRecord(record))));
         ATTUNE_ASSIGN_OR_RETURN(const storage::Model stored,
                                 transaction.models().Get(model));
         view = Describe(std::move(version), stored);

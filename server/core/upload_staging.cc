@@ -4,6 +4,7 @@
 
 #include "absl/memory/memory.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "common/error.h"
 #include "common/ids.h"
 #include "common/status_macros.h"
@@ -21,6 +22,11 @@ absl::Status Reused(absl::string_view id) {
                absl::StrCat("request_id ", id,
                             " came with another request before: use a new "
                             "one for a new request"));
+}
+
+// Before the result in a record. No name has a space in it.
+std::string RecordPrefix(absl::string_view target) {
+  return absl::StrCat(target, " ");
 }
 
 // The record of upload `id`, if it has begun.
@@ -50,8 +56,10 @@ absl::StatusOr<UploadProgress> FindUpload(StateTransaction& transaction,
   UploadProgress progress;
   ATTUNE_ASSIGN_OR_RETURN(const auto applied, transaction.requests().Find(id));
   if (applied.has_value()) {
+    absl::string_view result = applied->result;
+    if (!absl::ConsumePrefix(&result, RecordPrefix(target))) return Reused(id);
     progress.committed = true;
-    progress.result = applied->result;
+    progress.result = std::string(result);
     return progress;
   }
   ATTUNE_ASSIGN_OR_RETURN(const std::optional<UploadRecord> record,
@@ -61,6 +69,11 @@ absl::StatusOr<UploadProgress> FindUpload(StateTransaction& transaction,
                             transaction.uploads().EndOffset(id));
   }
   return progress;
+}
+
+absl::string_view ResultOfRecord(absl::string_view record) {
+  // Without a space: of an older build.
+  return record.substr(record.rfind(' ') + 1);
 }
 
 absl::StatusOr<std::unique_ptr<UploadStaging>> UploadStaging::Begin(
@@ -121,6 +134,10 @@ absl::Status UploadStaging::Add(const UploadPart& part) {
     ATTUNE_RETURN_IF_ERROR(transaction.uploads().Put(record_));
     return transaction.uploads().AddPart(record_.id, part);
   });
+}
+
+std::string UploadStaging::Record(absl::string_view result) const {
+  return absl::StrCat(RecordPrefix(record_.target), result);
 }
 
 void UploadStaging::GiveUp(const absl::Status& why) const {

@@ -19,15 +19,18 @@ namespace attune::core {
 struct UploadProgress {
   int64_t offset = 0;      // where it goes on
   bool committed = false;  // and then nothing is to be sent any more
-  std::string result;      // of a committed one: what ApplyOnce recorded
+  std::string result;      // of a committed one: what its commit gave
 };
 
 // An upload of which nothing is stored has the offset 0. INVALID_ARGUMENT,
 // reason INVALID_REQUEST_ID, unless `id` is a UUID; ALREADY_EXISTS, reason
-// REQUEST_ID_REUSED, when it is of another upload.
+// REQUEST_ID_REUSED, when it is of another upload or call.
 absl::StatusOr<UploadProgress> FindUpload(
     storage::StateTransaction& transaction, absl::string_view id,
     absl::string_view target);
+
+// What the commit gave, of what UploadStaging::Record made.
+absl::string_view ResultOfRecord(absl::string_view record);
 
 // The parts of an upload that one stream has stored, so that the next one goes
 // on after them. Two streams of an upload exclude each other: a later one takes
@@ -49,6 +52,10 @@ class UploadStaging {
 
   // Adds a part whose blobs are durable. ABORTED, reason UPLOAD_TAKEN_OVER.
   absl::Status Add(const storage::UploadPart& part);
+
+  // What ApplyOnce is to record of the commit, so that FindUpload knows the
+  // upload again.
+  std::string Record(absl::string_view result) const;
 
   // The stream failed with `why`: forgets the parts when sending the same bytes
   // again would fail again.

@@ -126,6 +126,39 @@ TEST_F(UploadStagingTest, AnIdOfAnotherUploadIsRefused) {
   EXPECT_THAT(Find("dataset/other"), reused);
 }
 
+TEST_F(UploadStagingTest, OnlyTheUploadItselfIsCommitted) {
+  const auto staging = Begin(0);
+  ASSERT_THAT(state_->Write([&](storage::StateTransaction& transaction) {
+    return transaction.requests().Insert(
+        {id_, "digest", (*staging)->Record("7"), clock_.WallNow()});
+  }),
+              IsOk());
+  const auto found = Find();
+  ASSERT_THAT(found, IsOk());
+  EXPECT_TRUE(found->committed);
+  EXPECT_EQ(found->result, "7");
+  const auto reused =
+      HasError(absl::StatusCode::kAlreadyExists, "REQUEST_ID_REUSED");
+  EXPECT_THAT(Find("dataset/other"), reused);
+  EXPECT_THAT(Find("dataset/"), reused);
+  EXPECT_THAT(Find("model/d"), reused);
+}
+
+TEST_F(UploadStagingTest, AnIdOfAnotherCallIsRefused) {
+  ASSERT_THAT(state_->Write([&](storage::StateTransaction& transaction) {
+    return transaction.requests().Insert(
+        {id_, "digest", "job-1", clock_.WallNow()});
+  }),
+              IsOk());
+  EXPECT_THAT(Find(),
+              HasError(absl::StatusCode::kAlreadyExists, "REQUEST_ID_REUSED"));
+}
+
+TEST_F(UploadStagingTest, ARecordGivesItsResultBack) {
+  EXPECT_EQ(ResultOfRecord((*Begin(0))->Record("400")), "400");
+  EXPECT_EQ(ResultOfRecord("400"), "400");
+}
+
 TEST_F(UploadStagingTest, OnlyWhatWouldFailAgainIsForgotten) {
   const auto staging = Begin(0);
   ASSERT_THAT((*staging)->Add(Part(10)), IsOk());

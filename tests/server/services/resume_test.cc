@@ -258,6 +258,16 @@ TEST_P(ResumeOnceTest, ARefusedUploadKeepsNothing) {
   EXPECT_EQ(GetUpload(id_)->offset(), 0);
 }
 
+TEST_P(ResumeOnceTest, ALookAtAnotherCallsIdIsRefused) {
+  ASSERT_THAT(CreateDataset("d"), IsOk());
+  auto messages = UploadStream("d", {CleanExample("a")});
+  messages[0].mutable_header()->set_request_id(id_);
+  ASSERT_THAT(Upload(messages), IsOk());
+  EXPECT_EQ(GetUpload(id_)->added_count(), 1);
+  EXPECT_THAT(GetImport(id_),
+              HasError(absl::StatusCode::kAlreadyExists, "REQUEST_ID_REUSED"));
+}
+
 TEST_P(ResumeOnceTest, ALookNeedsADatasetAndAnId) {
   EXPECT_THAT(GetUpload(id_),
               HasError(absl::StatusCode::kNotFound, "NOT_FOUND"));
