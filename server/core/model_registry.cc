@@ -9,6 +9,7 @@
 #include "common/names.h"
 #include "common/safetensors/clip_layout.h"
 #include "common/status_macros.h"
+#include "server/core/linear_head.h"
 #include "server/core/selector.h"
 #include "server/core/version.h"
 
@@ -27,6 +28,15 @@ VersionView Describe(storage::Version version, const storage::Model& model) {
   }
   view.version = std::move(version);
   return view;
+}
+
+// A head that every inference call would refuse is refused here.
+absl::Status CheckHead(const storage::TensorManifest& manifest,
+                       const storage::BlobStore& blobs) {
+  const absl::Status status = ReadLinearHead(manifest, blobs).status();
+  if (ErrorReason(status) != "INVALID_HEAD") return status;
+  return Error(absl::StatusCode::kInvalidArgument, "INVALID_HEAD",
+               status.message());
 }
 
 absl::Status CheckBounds(const storage::Version& version) {
@@ -83,6 +93,7 @@ absl::StatusOr<VersionView> ModelRegistry::CommitImport(
                  "the upload took so long that its first tensors were "
                  "collected: send it again");
   }
+  ATTUNE_RETURN_IF_ERROR(CheckHead(content.manifest, blobs_));
   VersionView view;
   ATTUNE_RETURN_IF_ERROR(
       state_.Write([&](storage::StateTransaction& transaction) -> absl::Status {

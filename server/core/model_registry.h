@@ -49,7 +49,9 @@ class ModelRegistry {
   absl::StatusOr<UploadProgress> GetImport(absl::string_view model,
                                            absl::string_view request_id) const;
   // Makes the next version of `model` out of the complete file and moves
-  // "latest" to it. The errors of ModelImport::Finish and of ApplyOnce.
+  // "latest" to it. INVALID_ARGUMENT, reason INVALID_HEAD, for a linear head
+  // that could not be served; the errors of ModelImport::Finish and of
+  // ApplyOnce.
   absl::StatusOr<VersionView> CommitImport(absl::string_view model,
                                            ModelImport& import,
                                            int64_t size_bytes,

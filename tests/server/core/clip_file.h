@@ -3,6 +3,7 @@
 
 #include <cstring>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -28,17 +29,20 @@ inline ClipConfig SmallClip() {
 
 // Its safetensors file. Every value is 0.25; logit_scale is 2. `overrides`
 // replaces the bytes of tensors by name; with those of a linear head the file
-// has one.
+// has one. `halves` are of fp16, with bytes of their own.
 inline std::string ClipFile(
     const ClipConfig& config,
-    const std::map<std::string, std::string>& overrides = {}) {
+    const std::map<std::string, std::string>& overrides = {},
+    const std::set<std::string>& halves = {}) {
   TensorShapes names;
   for (const auto& [name, bytes] : overrides) names[name];
   std::vector<safetensors::TensorInfo> tensors;
   for (const auto& [name, shape] :
        WithHeadLike(ExpectedTensors(config), config, names)) {
     tensors.push_back({.name = name,
-                       .data_type = safetensors::DataType::kFloat32,
+                       .data_type = halves.count(name) > 0
+                                        ? safetensors::DataType::kFloat16
+                                        : safetensors::DataType::kFloat32,
                        .shape = shape});
   }
   std::string file = safetensors::WriteHeader(tensors, ClipMetadata(config));

@@ -88,6 +88,30 @@ TEST_F(ModelRegistryTest, ImportMakesVersionOneThenTheNext) {
   EXPECT_THAT(registry_->GetVersion("base:1")->aliases, IsEmpty());
 }
 
+TEST_F(ModelRegistryTest, AHeadThatCannotBeServedIsRefused) {
+  const int d = SmallClip().embedding_size;
+  const std::string directions = Floats(0.5f, d * d);
+  const auto with_values = [&](float value) {
+    return ClipFile(SmallClip(), {{kHeadDirections, directions},
+                                  {kHeadSingularValues,
+                                   Floats(1, d - 1) + Floats(value, 1)}});
+  };
+  const auto refused = HasError(kInvalid, "INVALID_HEAD");
+  EXPECT_THAT(Import("knob", with_values(0)), refused);
+  EXPECT_THAT(Import("knob", with_values(-1)), refused);
+  // fp16, and all the same above 0.
+  EXPECT_THAT(
+      Import("knob",
+             ClipFile(SmallClip(),
+                      {{kHeadDirections, directions.substr(0, 2 * d * d)},
+                       {kHeadSingularValues, Floats(1, d)}},
+                      {kHeadDirections})),
+      refused);
+  EXPECT_THAT(registry_->GetModel("knob"),
+              HasError(absl::StatusCode::kNotFound, "NOT_FOUND"));
+  EXPECT_THAT(Import("knob", with_values(0.5f)), IsOk());
+}
+
 TEST_F(ModelRegistryTest, AnyPiecesGiveTheSameVersion) {
   const std::string file = ClipFile(SmallClip());
   const auto whole = Import("whole", file, {}, file.size());
