@@ -17,7 +17,9 @@ bool CanMove(JobState from, JobState to) {
       return to == JobState::kQueued || to == JobState::kPaused ||
              to == JobState::kCancelled;
     case JobState::kPausing:
-      return to == JobState::kPaused || to == JobState::kCancelling;
+      // Succeeded: its worker was done before it heard of the pause.
+      return to == JobState::kPaused || to == JobState::kSucceeded ||
+             to == JobState::kCancelling;
     case JobState::kPaused:
       return to == JobState::kQueued || to == JobState::kCancelled;
     case JobState::kCancelling:

@@ -326,7 +326,9 @@ absl::StatusOr<std::vector<std::string>> TaskReports::Complete(
     const absl::Time now = clock_.WallNow();
     ATTUNE_ASSIGN_OR_RETURN(job, LeasedJob(transaction, token));
     worker_id = job.worker_id;
-    if (job.state != JobState::kRunning) {
+    // A result that comes while the job pauses is a result: only who has
+    // cancelled does not want it.
+    if (job.state == JobState::kCancelling) {
       return ReleaseJob(transaction, job, AttemptEnd::kHandBack, options_,
                         "the task was done when it was asked to stop", now,
                         moves);

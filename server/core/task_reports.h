@@ -104,9 +104,10 @@ class TaskReports {
 
   // Ends the task: its results appear and the job has succeeded, in one
   // transaction. Returns the versions made, as NAME:N; the same again when it
-  // is repeated. A job that was asked to cancel is cancelled instead and makes
-  // none. INVALID_ARGUMENT, reason INVALID_RESULT, when the result is not one
-  // of such a task; FAILED_PRECONDITION, reason BLOB_MISSING.
+  // is repeated. A job that was asked to pause has succeeded all the same; one
+  // that was asked to cancel is cancelled instead and makes none.
+  // INVALID_ARGUMENT, reason INVALID_RESULT, when the result is not one of such
+  // a task; FAILED_PRECONDITION, reason BLOB_MISSING.
   absl::StatusOr<std::vector<std::string>> Complete(absl::string_view token,
                                                     const TaskResult& result);
 

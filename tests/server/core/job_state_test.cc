@@ -24,8 +24,8 @@ TEST(JobStateTest, ExactlyTheMovesOfTheContractAreAllowed) {
       {kPaused, kQueued},      {kQueued, kPaused},
       {kBackoff, kPaused},     {kRunning, kCancelling},
       {kPausing, kCancelling}, {kCancelling, kCancelled},
-      {kQueued, kCancelled},   {kBackoff, kCancelled},
-      {kPaused, kCancelled}};
+      {kPausing, kSucceeded},  {kQueued, kCancelled},
+      {kBackoff, kCancelled},  {kPaused, kCancelled}};
   for (const JobState from : kAll) {
     for (const JobState to : kAll) {
       EXPECT_EQ(CanMove(from, to), allowed.count({from, to}) == 1)

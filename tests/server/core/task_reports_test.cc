@@ -492,6 +492,18 @@ TEST_F(TaskReportsTest, CompletingACancelledJobMakesNoVersion) {
               HasError(absl::StatusCode::kNotFound, "NOT_FOUND"));
 }
 
+TEST_F(TaskReportsTest, AResultThatArrivesWhileTheJobPausesIsKept) {
+  const storage::Job job = CreateDpoJob();
+  const LeasedTask task = Lease();
+  ASSERT_EQ(jobs_->Pause(job.id, {})->state, JobState::kPausing);
+  const auto versions = reports_->Complete(task.lease_token, Outputs());
+  ASSERT_THAT(versions, IsOk());
+  EXPECT_THAT(*versions, ElementsAre("robust:1", "robust:2"));
+  EXPECT_EQ(JobById(job.id).state, JobState::kSucceeded);
+  EXPECT_EQ(table_.OfJob(job.id), std::nullopt);
+  EXPECT_THAT(jobs_->Pause(job.id, {}), HasError(kPrecondition, "JOB_ENDED"));
+}
+
 TEST_F(TaskReportsTest, FailuresWaitLongerAndLongerThenTheJobFails) {
   const storage::Job job = CreateDpoJob();
   const auto fail = [&] {
