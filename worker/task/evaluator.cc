@@ -129,7 +129,8 @@ absl::StatusOr<at::Tensor> Evaluator::ImageEmbeddings(
   const absl::Span<const int64_t> images(images_);
   std::vector<at::Tensor> parts;
   for (size_t at = 0; at < images.size(); at += kImagesAtATime) {
-    if (context_->connection.stop().stopped()) {
+    // Within a training, where an order does not stop the connection.
+    if (context_->connection.stop().stopped() || context_->orders.given()) {
       return absl::CancelledError("the task was asked to stop");
     }
     ATTUNE_ASSIGN_OR_RETURN(const at::Tensor pixels,

@@ -217,6 +217,16 @@ class Run {
       if (context_.orders.given()) {
         return HandBack(trainer, reporter, writer, schedule);
       }
+      if (MustEvaluate(trainer)) {
+        absl::StatusOr<std::string> sentence = guard_->Evaluate(trainer);
+        // Given up for an order, which is looked at next.
+        if (absl::IsCancelled(sentence.status()) && context_.orders.given()) {
+          continue;
+        }
+        ATTUNE_RETURN_IF_ERROR(sentence.status());
+        reporter.AddNote(*std::move(sentence));
+        continue;
+      }
       const absl::Duration begin = clock_.MonotonicNow();
       ATTUNE_ASSIGN_OR_RETURN(const train::StepMetrics metrics, trainer.Step());
       const absl::Duration now = clock_.MonotonicNow();
@@ -227,11 +237,7 @@ class Run {
           {.step = trainer.step(), .total_steps = trainer.total_steps()});
       ATTUNE_RETURN_IF_ERROR(reporter.status());
       ATTUNE_RETURN_IF_ERROR(writer.status());
-      if (guard_.has_value() && guard_->Due(trainer)) {
-        ATTUNE_ASSIGN_OR_RETURN(std::string sentence,
-                                guard_->Evaluate(trainer));
-        reporter.AddNote(std::move(sentence));
-      }
+      // Before the guard evaluates the step, which may take long.
       if (!Ended(trainer) &&
           schedule.Due(trainer.step(), now, !writer.busy())) {
         ATTUNE_RETURN_IF_ERROR(Save(trainer, writer, schedule));
@@ -241,7 +247,15 @@ class Run {
     return reporter.Flush();
   }
 
+  // Whether the guard has still to judge the present step; also of a state
+  // that was stored before it did.
+  bool MustEvaluate(const train::Trainer& trainer) const {
+    return guard_.has_value() && guard_->Due(trainer) &&
+           guard_->guard().judged_step() < trainer.step();
+  }
+
   bool Ended(const train::Trainer& trainer) const {
+    if (MustEvaluate(trainer)) return false;
     return trainer.step() >= trainer.total_steps() ||
            (guard_.has_value() && guard_->guard().stopped());
   }

@@ -420,6 +420,65 @@ TEST_F(RunTaskTest, AGuardedRunThatIsResumedEndsWithTheSameBits) {
   EXPECT_LT(all.size(), NotesOf(whole).size() * (1 + whole.checkpoints.size()));
 }
 
+TEST_F(RunTaskTest, AnOrderDoesNotWaitForTheGuard) {
+  v1::Task task = TrainTask(8);
+  AddGuard(task, MakeDataset("eval"));
+  ASSERT_EQ(Run(task), supervise::kChildDone);
+  const auto whole = server_.seen();
+  task.mutable_train()->mutable_spec()->set_checkpoint_every(10'000'000);
+  // The order is there when the step is done and its evaluation is next.
+  auto step_done = std::make_shared<absl::Notification>();
+  auto given = std::make_shared<absl::Notification>();
+  options_.report_progress = [=](const supervise::Progress& progress) {
+    if (progress.step != 3 || step_done->HasBeenNotified()) return;
+    step_done->Notify();
+    given->WaitForNotification();
+  };
+  options_.read_order = [=, asked = std::make_shared<bool>(
+                                false)]() -> absl::StatusOr<supervise::Order> {
+    if (*asked) {
+      given->Notify();
+      return absl::CancelledError("no more");
+    }
+    *asked = true;
+    step_done->WaitForNotification();
+    return supervise::Order::kHandBack;
+  };
+  ASSERT_EQ(Run(task), supervise::kChildReported);
+  const auto stopped = server_.seen();
+  EXPECT_EQ(NotesOf(stopped).size(), NotesOf(whole).size() + 2);
+  ASSERT_EQ(stopped.checkpoints.size(), whole.checkpoints.size() + 1);
+  EXPECT_EQ(stopped.checkpoints.back().checkpoint().step(), 3);
+  // The next attempt begins with the evaluation of the stored step.
+  *task.mutable_train()->mutable_checkpoint() =
+      stopped.checkpoints.back().checkpoint();
+  options_.report_progress = [](const supervise::Progress&) {};
+  options_.read_order = [] { return absl::CancelledError("none"); };
+  ASSERT_EQ(Run(task), supervise::kChildDone);
+  EXPECT_EQ(server_.seen().completions.back().train().SerializeAsString(),
+            whole.completions[0].train().SerializeAsString());
+  EXPECT_EQ(NotesOf(server_.seen()).size(), 2 * NotesOf(whole).size());
+}
+
+TEST_F(RunTaskTest, ACheckpointIsStoredBeforeTheGuardEvaluatesItsStep) {
+  v1::Task task = TrainTask(4);
+  AddGuard(task, MakeDataset("eval"));
+  ASSERT_EQ(Run(task), supervise::kChildDone);
+  const auto seen = server_.seen();
+  ASSERT_THAT(seen.checkpoints, SizeIs(2));
+  EXPECT_EQ(seen.checkpoints[0].checkpoint().step(), 2);
+  // The last step is stored too: an evaluation is still to come.
+  EXPECT_EQ(seen.checkpoints[1].checkpoint().step(), 4);
+  *task.mutable_train()->mutable_checkpoint() =
+      seen.checkpoints[1].checkpoint();
+  ASSERT_EQ(Run(task), supervise::kChildDone);
+  const std::vector<std::string> notes = NotesOf(server_.seen());
+  ASSERT_THAT(notes, SizeIs(5));
+  EXPECT_EQ(notes[4], notes[3]);
+  EXPECT_EQ(server_.seen().completions[1].train().SerializeAsString(),
+            seen.completions[0].train().SerializeAsString());
+}
+
 TEST_F(RunTaskTest, HandBackStoresACheckpointFirst) {
   v1::Task task = TrainTask(1'000'000);
   task.mutable_train()->mutable_spec()->set_checkpoint_every(10'000'000);
