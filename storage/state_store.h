@@ -120,7 +120,8 @@ class JobStore {
   // Of one version, or for "" the one that was stored first. NOT_FOUND.
   virtual absl::StatusOr<Evaluation> GetEvaluation(
       absl::string_view job_id, absl::string_view model) const = 0;
-  // Newest first, ids below `before` (0 for the first page).
+  // Newest first, ids below `before` (0 for the first page); without the
+  // figures of parts, of which an evaluation may have megabytes.
   virtual absl::StatusOr<std::vector<Evaluation>> ListEvaluations(
       const EvaluationFilter& filter, int64_t before, int limit) const = 0;
 };

@@ -113,8 +113,8 @@ class JobManager {
   // NOT_FOUND without the job or before it has figures.
   absl::StatusOr<storage::Evaluation> GetEvaluation(
       absl::string_view id, absl::string_view model) const;
-  // Newest first, ids below `before` (0: all); the filter's model may be a
-  // selector.
+  // Newest first, ids below `before` (0: all), without the figures of parts;
+  // the filter's model may be a selector.
   absl::StatusOr<std::vector<storage::Evaluation>> ListEvaluations(
       storage::EvaluationFilter filter, int64_t before, int limit) const;
 

@@ -3,6 +3,7 @@
 #include <limits>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "common/error.h"
@@ -61,6 +62,22 @@ Evaluation ReadEvaluation(Row& row) {
   evaluation.figures = FromJson<std::vector<Figure>>(row.Text());
   evaluation.against_figures = FromJson<std::vector<Figure>>(row.Text());
   evaluation.comparisons = FromJson<std::vector<FigureComparison>>(row.Text());
+  return evaluation;
+}
+
+// Row by row, so that never more than one has its parts in memory.
+Evaluation ReadEvaluationWithoutParts(Row& row) {
+  Evaluation evaluation = ReadEvaluation(row);
+  for (std::vector<Figure>* figures :
+       {&evaluation.figures, &evaluation.against_figures}) {
+    std::erase_if(*figures,
+                  [](const Figure& figure) { return figure.of_a_part(); });
+    figures->shrink_to_fit();
+  }
+  std::erase_if(evaluation.comparisons, [](const FigureComparison& comparison) {
+    return comparison.difference.of_a_part();
+  });
+  evaluation.comparisons.shrink_to_fit();
   return evaluation;
 }
 
@@ -238,13 +255,13 @@ absl::StatusOr<std::vector<Evaluation>> SqliteJobStore::ListEvaluations(
   constexpr absl::string_view kPage =
       " AND (?3 = '' OR j.id = ?3) AND e.id < ?1 ORDER BY e.id DESC LIMIT ?2";
   if (filter.model.empty()) {
-    return SelectAll(connection_, ReadEvaluation,
+    return SelectAll(connection_, ReadEvaluationWithoutParts,
                      absl::StrCat(kSelectEvaluation, " WHERE 1", kPage), before,
                      limit, filter.job_id);
   }
   // One "NAME:N", or every one of a NAME: ';' follows ':' in the character set.
   const bool one = filter.model.find(':') != std::string::npos;
-  return SelectAll(connection_, ReadEvaluation,
+  return SelectAll(connection_, ReadEvaluationWithoutParts,
                    absl::StrCat(kSelectEvaluation,
                                 " WHERE e.model >= ?4 AND e.model < ?5", kPage),
                    before, limit, filter.job_id,

@@ -338,6 +338,37 @@ TEST_F(JobProgressTest, EvaluationsAreListedNewestFirstByModelInPages) {
   });
 }
 
+TEST_F(JobProgressTest, AListHasNoFiguresOfParts) {
+  Evaluation evaluation;
+  evaluation.job_id = "job-1";
+  evaluation.model = "clip:1";
+  Figure whole, by_class, by_group;
+  whole.name = by_class.name = by_group.name = "clean_top1";
+  by_class.class_label = "a dog";
+  by_group.attribute = "gender";
+  evaluation.figures = {by_class, whole, by_group};
+  evaluation.against_figures = {whole, by_group};
+  for (const Figure& figure : evaluation.figures) {
+    evaluation.comparisons.emplace_back().difference = figure;
+  }
+  Run([&](StateTransaction& transaction) {
+    JobStore& jobs = transaction.jobs();
+    EXPECT_THAT(jobs.InsertEvaluation(evaluation), IsOk());
+    for (const EvaluationFilter& filter :
+         {EvaluationFilter(), EvaluationFilter{"clip", ""}}) {
+      const auto listed = jobs.ListEvaluations(filter, 0, 10);
+      ASSERT_THAT(listed, IsOk());
+      ASSERT_EQ(listed->size(), 1);
+      ASSERT_EQ(listed->front().figures.size(), 1);
+      EXPECT_FALSE(listed->front().figures[0].of_a_part());
+      EXPECT_EQ(listed->front().against_figures.size(), 1);
+      ASSERT_EQ(listed->front().comparisons.size(), 1);
+      EXPECT_FALSE(listed->front().comparisons[0].difference.of_a_part());
+    }
+    EXPECT_EQ(jobs.GetEvaluation("job-1", "")->figures.size(), 3);
+  });
+}
+
 TEST_F(JobProgressTest, AJobHasAnEvaluationForEachVersion) {
   Evaluation evaluation;
   evaluation.job_id = "job-1";
