@@ -102,8 +102,9 @@ class Evaluator {
   std::map<int, std::unique_ptr<PixelStore>> pixels_;
 };
 
-// On the wire. The tables by class, then those by attribute, are left out
-// where the message would become too large to send.
+// On the wire. Where the message would become too large to send, it lacks the
+// tables by class; then skew_share too; then all that is of one group; and at
+// last the skew of whole attributes.
 v1::EvaluateResult ToResult(const evaluate::Report& report);
 
 }  // namespace attune::task

@@ -28,24 +28,24 @@ v1::Figure ToProto(const evaluate::Figure& figure) {
   return proto;
 }
 
-// Which tables are sent.
-struct Tables {
-  bool by_class = true;
-  bool by_attribute = true;
+// What of the figures of parts is sent. A table by class has a thousand rows,
+// the shares of candidates as many, and the skew of an attribute two: so it is
+// the last to be left out.
+enum class Parts { kAll, kNoClasses, kNoShares, kSkewAlone, kNone };
 
-  bool Have(const evaluate::Figure& figure) const {
-    return (figure.class_label.empty() || by_class) &&
-           (figure.attribute.empty() || by_attribute);
-  }
-};
+bool Has(Parts parts, const evaluate::Figure& figure) {
+  if (!figure.class_label.empty()) return parts < Parts::kNoClasses;
+  if (!figure.candidate.empty()) return parts < Parts::kNoShares;
+  if (!figure.group.empty()) return parts < Parts::kSkewAlone;
+  return figure.attribute.empty() || parts < Parts::kNone;
+}
 
-v1::EvaluateResult ToProto(const evaluate::Report& report,
-                           const Tables& tables) {
+v1::EvaluateResult ToProto(const evaluate::Report& report, Parts sent) {
   v1::EvaluateResult proto;
   const auto add = [&](const std::vector<evaluate::Figure>& figures,
                        auto* whole, auto* parts) {
     for (const evaluate::Figure& figure : figures) {
-      if (!tables.Have(figure)) continue;
+      if (!Has(sent, figure)) continue;
       const bool part =
           !figure.class_label.empty() || !figure.attribute.empty();
       *(part ? parts : whole)->Add() = ToProto(figure);
@@ -55,7 +55,7 @@ v1::EvaluateResult ToProto(const evaluate::Report& report,
   add(report.against_figures, proto.mutable_against_figures(),
       proto.mutable_against_part_figures());
   for (const evaluate::Comparison& comparison : report.comparisons) {
-    if (!tables.Have(comparison.difference)) continue;
+    if (!Has(sent, comparison.difference)) continue;
     v1::FigureComparison* added = proto.add_comparisons();
     *added->mutable_difference() = ToProto(comparison.difference);
     added->set_only_model(comparison.only_model);
@@ -71,10 +71,9 @@ v1::EvaluateResult ToProto(const evaluate::Report& report,
 
 v1::EvaluateResult ToResult(const evaluate::Report& report) {
   v1::EvaluateResult result;
-  for (const Tables& tables :
-       {Tables{}, Tables{.by_class = false},
-        Tables{.by_class = false, .by_attribute = false}}) {
-    result = ToProto(report, tables);
+  for (const Parts sent : {Parts::kAll, Parts::kNoClasses, Parts::kNoShares,
+                           Parts::kSkewAlone, Parts::kNone}) {
+    result = ToProto(report, sent);
     if (result.ByteSizeLong() <= kMaxBytes) break;
   }
   return result;
