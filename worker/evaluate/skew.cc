@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <numeric>
 #include <utility>
 
@@ -12,6 +13,9 @@ namespace attune::evaluate {
 namespace {
 
 using Rows = absl::Span<const int64_t>;
+
+// Of an attribute: each needs its resamples.
+constexpr size_t kMaxShares = 1'000;
 
 // What the rows are assigned to, group after group.
 class Groups {
@@ -79,6 +83,49 @@ class Groups {
   std::vector<int64_t> sizes_;
 };
 
+// How many rows of each group are assigned to a candidate, of the candidates
+// that have most.
+std::map<int64_t, std::vector<Tally>> TallyShares(const Groups& model,
+                                                  const Groups* against) {
+  const std::vector<int64_t>& sizes = model.sizes();
+  std::map<int64_t, std::vector<Tally>> shares;
+  const auto tally = [&](int64_t candidate, size_t group) -> Tally& {
+    std::vector<Tally>& tallies = shares[candidate];
+    if (tallies.empty()) {
+      for (const int64_t size : sizes) tallies.push_back({.count = size});
+    }
+    return tallies[group];
+  };
+  size_t row = 0;
+  for (size_t group = 0; group < sizes.size(); ++group) {
+    for (int64_t i = 0; i < sizes[group]; ++i, ++row) {
+      const int64_t mine = model.assigned()[row];
+      const int64_t other =
+          against == nullptr ? kNoCandidate : against->assigned()[row];
+      if (mine != kNoCandidate) {
+        ++tally(mine, group).model;
+        tally(mine, group).only_model += mine != other;
+      }
+      if (other != kNoCandidate) {
+        ++tally(other, group).against;
+        tally(other, group).only_against += mine != other;
+      }
+    }
+  }
+  const size_t kept = std::max<size_t>(1, kMaxShares / sizes.size());
+  if (shares.size() <= kept) return shares;
+  // By their rows with either version, then by their number.
+  std::vector<std::pair<int64_t, int64_t>> order;
+  for (const auto& [candidate, tallies] : shares) {
+    int64_t rows = 0;
+    for (const Tally& each : tallies) rows += each.model + each.only_against;
+    order.emplace_back(-rows, candidate);
+  }
+  std::sort(order.begin(), order.end());
+  for (size_t i = kept; i < order.size(); ++i) shares.erase(order[i].second);
+  return shares;
+}
+
 // Adds a statistic of groups for both versions, and its difference. The rows
 // are those of the strata, the first being `first`. worked() after each
 // resample: of many rows they take long.
@@ -125,31 +172,15 @@ void AddSkew(const std::vector<int64_t>& assigned,
   std::optional<Groups> other;
   if (against != nullptr) other.emplace(*against, division, candidates.size());
   const Groups* const compared = other.has_value() ? &*other : nullptr;
-  const auto takes = [](const Groups* groups, size_t row, size_t candidate) {
-    return groups != nullptr &&
-           groups->assigned()[row] == static_cast<int64_t>(candidate);
-  };
-  const size_t row_count = model.assigned().size();
-  if (row_count == 0) return;
+  if (model.assigned().empty()) return;
 
-  for (size_t candidate = 0; candidate < candidates.size(); ++candidate) {
-    bool taken = false;
-    for (size_t row = 0; row < row_count && !taken; ++row) {
-      taken = takes(&model, row, candidate) || takes(compared, row, candidate);
-    }
-    if (!taken) continue;
-    size_t row = 0;
+  for (const auto& [candidate, tallies] : TallyShares(model, compared)) {
     for (size_t group = 0; group < division.names.size(); ++group) {
-      Tally tally;
-      for (int64_t i = 0; i < model.sizes()[group]; ++i, ++row) {
-        tally.Add(takes(&model, row, candidate),
-                  takes(compared, row, candidate));
-      }
       AddFigure({.name = "skew_share",
                  .attribute = division.attribute,
                  .group = division.names[group],
                  .candidate = candidates[candidate]},
-                tally, compared != nullptr, options, report);
+                tallies[group], compared != nullptr, options, report);
       worked();
     }
   }

@@ -12,7 +12,8 @@ namespace attune::evaluate {
 // Concept skew: whether an attribute, such as gender, decides what images are
 // taken for. Over the rows that have the attribute:
 //   skew_share  of a group: the share assigned to a candidate; candidates that
-//               no row is assigned to are left out
+//               no row is assigned to are left out, and of more than 1,000
+//               shares the candidates with the fewest rows
 //   skew_gap    the largest difference between two groups in the share of one
 //               candidate
 //   skew_kl     of a group, and of all rows together: KL(p ‖ uniform) in nats

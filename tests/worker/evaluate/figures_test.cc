@@ -194,6 +194,32 @@ TEST(FiguresTest, SkewEqualsACountOfItsRows) {
             comparison->difference.interval->high);
 }
 
+TEST(FiguresTest, OfManySharesThoseOfTheCandidatesWithMostRowsStay) {
+  constexpr int kTaken = 600;
+  Answers model;
+  std::vector<std::string> candidates;
+  Division division = {
+      .attribute = "g", .names = {"x", "y"}, .part_of_row = {}};
+  // The first hundred have one row, the others two.
+  for (int candidate = 0; candidate < kTaken; ++candidate) {
+    candidates.push_back(std::to_string(candidate));
+    for (int i = 0; i < (candidate < 100 ? 1 : 2); ++i) {
+      model.assigned.push_back(candidate);
+      division.part_of_row.push_back(
+          static_cast<int64_t>(model.assigned.size() % 2));
+    }
+  }
+  const Report report =
+      MakeReport(model, nullptr, {division}, candidates, {.resamples = 10});
+  int shares = 0;
+  for (const Figure& figure : report.figures) {
+    if (figure.name != "skew_share") continue;
+    ++shares;
+    EXPECT_GE(std::stoi(figure.candidate), 100);
+  }
+  EXPECT_EQ(shares, 1'000);
+}
+
 TEST(FiguresTest, AVersionComparedWithItselfDiffersNowhere) {
   const Answers model = RandomAnswers(1, 3);
   const Report report =
