@@ -85,7 +85,8 @@ absl::StatusOr<std::unique_ptr<UploadStaging>> UploadStaging::Begin(
                         {.id = id.empty() ? NewUuid() : std::string(id),
                          .target = std::string(target),
                          .holder = NewUuid(),
-                         .update_time = clock.WallNow()}));
+                         .update_time = clock.WallNow()},
+                        /*has_id=*/!id.empty()));
   ATTUNE_RETURN_IF_ERROR(
       state.Write([&](StateTransaction& transaction) -> absl::Status {
         // An earlier stream may have committed while this one was on its way:
@@ -113,6 +114,17 @@ absl::StatusOr<std::unique_ptr<UploadStaging>> UploadStaging::Begin(
         return kept == offset ? absl::OkStatus() : WrongOffset(offset, end);
       }));
   return staging;
+}
+
+UploadStaging::~UploadStaging() {
+  if (has_id_) return;
+  // Committed or not; what cannot be forgotten now is forgotten at the end of
+  // its lifetime.
+  state_
+      .Write([&](StateTransaction& transaction) {
+        return transaction.uploads().Delete(record_.id);
+      })
+      .IgnoreError();
 }
 
 absl::Status UploadStaging::CheckHeld(StateTransaction& transaction) const {

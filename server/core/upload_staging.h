@@ -40,12 +40,13 @@ class UploadStaging {
  public:
   // Goes on with upload `id` at `offset`, with what is stored up to there in
   // TakeParts; what is stored after it is forgotten. An upload without an id
-  // cannot be gone on with, and its blobs are kept all the same.
+  // cannot be gone on with: its blobs are kept until the stream ends.
   // INVALID_ARGUMENT naming header.offset when no part ends there; the errors
   // of FindUpload.
   static absl::StatusOr<std::unique_ptr<UploadStaging>> Begin(
       storage::StateStore& state, const Clock& clock, absl::string_view id,
       absl::string_view target, int64_t offset);
+  ~UploadStaging();
 
   // What Begin found; taken once.
   std::vector<storage::UploadPart> TakeParts() { return std::move(parts_); }
@@ -67,8 +68,11 @@ class UploadStaging {
 
  private:
   UploadStaging(storage::StateStore& state, const Clock& clock,
-                storage::UploadRecord record)
-      : state_(state), clock_(clock), record_(std::move(record)) {}
+                storage::UploadRecord record, bool has_id)
+      : state_(state),
+        clock_(clock),
+        record_(std::move(record)),
+        has_id_(has_id) {}
 
   // Whether this stream still has the upload.
   absl::Status CheckHeld(storage::StateTransaction& transaction) const;
@@ -76,6 +80,7 @@ class UploadStaging {
   storage::StateStore& state_;
   const Clock& clock_;
   storage::UploadRecord record_;
+  const bool has_id_;  // that the client knows, to go on with
   std::vector<storage::UploadPart> parts_;
 };
 

@@ -32,6 +32,18 @@ class UploadStagingTest : public testing::Test {
     EXPECT_THAT(status, IsOk());
     return progress;
   }
+  // Whether the blobs of Part are kept.
+  bool KeepsBlobs() {
+    std::vector<std::string> kept;
+    EXPECT_THAT(state_->Read([&](storage::StateTransaction& transaction) {
+      const auto found = transaction.FindReferencedBlobs(
+          std::vector<std::string>{Sha256Hex("picture")});
+      if (found.ok()) kept = *found;
+      return found.status();
+    }),
+                IsOk());
+    return !kept.empty();
+  }
   static storage::UploadPart Part(int64_t end_offset) {
     storage::UploadPart part;
     part.end_offset = end_offset;
@@ -157,6 +169,18 @@ TEST_F(UploadStagingTest, AnIdOfAnotherCallIsRefused) {
 TEST_F(UploadStagingTest, ARecordGivesItsResultBack) {
   EXPECT_EQ(ResultOfRecord((*Begin(0))->Record("400")), "400");
   EXPECT_EQ(ResultOfRecord("400"), "400");
+}
+
+TEST_F(UploadStagingTest, WithoutAnIdNothingOutlivesTheStream) {
+  {
+    const auto nameless = UploadStaging::Begin(*state_, clock_, "", kTarget, 0);
+    ASSERT_THAT(nameless, IsOk());
+    ASSERT_THAT((*nameless)->Add(Part(10)), IsOk());
+    EXPECT_TRUE(KeepsBlobs());
+  }
+  EXPECT_FALSE(KeepsBlobs());
+  ASSERT_THAT((*Begin(0))->Add(Part(10)), IsOk());
+  EXPECT_TRUE(KeepsBlobs());
 }
 
 TEST_F(UploadStagingTest, OnlyWhatWouldFailAgainIsForgotten) {
