@@ -177,11 +177,17 @@ absl::StatusOr<UploadProgress> DatasetManager::GetUpload(
 
 absl::StatusOr<DatasetView> DatasetManager::Seal(absl::string_view name,
                                                  const RequestKey& key) {
-  return Validate(name, key, [&](StateTransaction&, Dataset& dataset) {
-    if (dataset.state == DatasetState::kOpen) return absl::OkStatus();
-    return Error(absl::StatusCode::kFailedPrecondition, "DATASET_SEALED",
-                 absl::StrCat("dataset '", name, "' has been sealed before"));
-  });
+  return Validate(
+      name, key,
+      [&](StateTransaction& transaction, Dataset& dataset) -> absl::Status {
+        if (dataset.state != DatasetState::kOpen) {
+          return Error(
+              absl::StatusCode::kFailedPrecondition, "DATASET_SEALED",
+              absl::StrCat("dataset '", name, "' has been sealed before"));
+        }
+        // What was not committed by now never will be.
+        return transaction.uploads().DeleteOfTarget(UploadTarget(name));
+      });
 }
 
 absl::StatusOr<DatasetView> DatasetManager::DropInvalid(absl::string_view name,

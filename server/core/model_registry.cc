@@ -97,7 +97,9 @@ absl::StatusOr<VersionView> ModelRegistry::CommitImport(
   VersionView view;
   ATTUNE_RETURN_IF_ERROR(
       state_.Write([&](storage::StateTransaction& transaction) -> absl::Status {
+        bool added = false;
         const auto add = [&]() -> absl::StatusOr<std::string> {
+          added = true;
           ATTUNE_RETURN_IF_ERROR(import.staging().Remove(transaction));
           storage::Version version;
           version.model = std::string(model);
@@ -112,6 +114,9 @@ absl::StatusOr<VersionView> ModelRegistry::CommitImport(
         ATTUNE_ASSIGN_OR_RETURN(
             const std::string record,
             ApplyOnce(transaction, key, clock_.WallNow(), add));
+        if (!added) {
+          ATTUNE_RETURN_IF_ERROR(import.staging().RemoveRepeated(transaction));
+        }
         ATTUNE_ASSIGN_OR_RETURN(
             storage::Version version,
             ResolveSelector(transaction, "version",

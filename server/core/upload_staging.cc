@@ -161,7 +161,8 @@ void UploadStaging::GiveUp(const absl::Status& why) const {
     case absl::StatusCode::kFailedPrecondition:
       break;
     default:
-      return;
+      // Other shortages of room pass.
+      if (ErrorReason(why) != "UPLOAD_TOO_LARGE") return;
   }
   // What cannot be forgotten now is forgotten at the end of its lifetime.
   state_
@@ -172,6 +173,12 @@ void UploadStaging::GiveUp(const absl::Status& why) const {
 absl::Status UploadStaging::Remove(StateTransaction& transaction) const {
   ATTUNE_RETURN_IF_ERROR(CheckHeld(transaction));
   return transaction.uploads().Delete(record_.id);
+}
+
+absl::Status UploadStaging::RemoveRepeated(
+    StateTransaction& transaction) const {
+  const absl::Status removed = Remove(transaction);
+  return absl::IsAborted(removed) ? absl::OkStatus() : removed;
 }
 
 }  // namespace attune::core

@@ -65,6 +65,9 @@ class UploadStaging {
   // Forgets the parts, in the transaction that commits the upload. ABORTED,
   // reason UPLOAD_TAKEN_OVER.
   absl::Status Remove(storage::StateTransaction& transaction) const;
+  // The same in a transaction that finds it committed before: a stream that
+  // has taken over is left alone.
+  absl::Status RemoveRepeated(storage::StateTransaction& transaction) const;
 
  private:
   UploadStaging(storage::StateStore& state, const Clock& clock,

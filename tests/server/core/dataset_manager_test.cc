@@ -294,6 +294,21 @@ TEST_F(DatasetManagerTest, AnUploadThatASealOvertakesIsRefused) {
   EXPECT_EQ(datasets_->Get("d")->dataset.counts.total(), 1);
 }
 
+TEST_F(DatasetManagerTest, ASealForgetsTheUploadsThatWereCut) {
+  ASSERT_THAT(datasets_->Create("d", {}, {}), IsOk());
+  ASSERT_THAT(Upload("d", {Clean("a")}), IsOk());
+  const std::string id = NewUuid();
+  {
+    auto upload = datasets_->BeginUpload("d", id);
+    ASSERT_THAT(upload, IsOk());
+    ASSERT_THAT((*upload)->Add(Clean("b")), IsOk());
+    (*upload)->Keep(10, "state");
+  }
+  EXPECT_EQ(datasets_->GetUpload("d", id)->offset, 10);
+  ASSERT_THAT(datasets_->Seal("d", {}), IsOk());
+  EXPECT_EQ(datasets_->GetUpload("d", id)->offset, 0);
+}
+
 TEST_F(DatasetManagerTest, AnEmptyDatasetCannotBeSealed) {
   ASSERT_THAT(datasets_->Create("d", {}, {}), IsOk());
   const std::string before = Everything();

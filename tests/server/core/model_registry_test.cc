@@ -88,6 +88,26 @@ TEST_F(ModelRegistryTest, ImportMakesVersionOneThenTheNext) {
   EXPECT_THAT(registry_->GetVersion("base:1")->aliases, IsEmpty());
 }
 
+TEST_F(ModelRegistryTest, ARepeatedImportLeavesNothingStaged) {
+  const std::string file = ClipFile(SmallClip());
+  const RequestKey key = {NewUuid(), "content"};
+  for (int i = 0; i < 2; ++i) {
+    auto import = registry_->BeginImport("base", key.id);
+    ASSERT_THAT(import, IsOk());
+    ASSERT_THAT((*import)->Append(file), IsOk());
+    const auto version = registry_->CommitImport(
+        "base", **import, static_cast<int64_t>(file.size()), Sha256Hex(file),
+        key);
+    ASSERT_THAT(version, IsOk());
+    EXPECT_EQ(version->version.number, 1);
+  }
+  ASSERT_THAT(state_->Write([&](storage::StateTransaction& transaction) {
+    EXPECT_EQ(transaction.uploads().Find(key.id)->has_value(), false);
+    return absl::OkStatus();
+  }),
+              IsOk());
+}
+
 TEST_F(ModelRegistryTest, AHeadThatCannotBeServedIsRefused) {
   const int d = SmallClip().embedding_size;
   const std::string directions = Floats(0.5f, d * d);

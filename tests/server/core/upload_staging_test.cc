@@ -1,6 +1,7 @@
 #include "server/core/upload_staging.h"
 
 #include "common/digest.h"
+#include "common/error.h"
 #include "common/ids.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -191,6 +192,15 @@ TEST_F(UploadStagingTest, OnlyWhatWouldFailAgainIsForgotten) {
   EXPECT_EQ(Find()->offset, 10);
   (*staging)->GiveUp(absl::InvalidArgumentError("bad row"));
   EXPECT_EQ(Find()->offset, 0);
+}
+
+TEST_F(UploadStagingTest, AnUploadThatIsTooLargeIsForgotten) {
+  const auto staging = Begin(0);
+  ASSERT_THAT((*staging)->Add(Part(10)), IsOk());
+  (*staging)->GiveUp(Error(absl::StatusCode::kResourceExhausted,
+                           "UPLOAD_TOO_LARGE", "too many rows"));
+  EXPECT_EQ(Find()->offset, 0);
+  EXPECT_FALSE(KeepsBlobs());
 }
 
 TEST_F(UploadStagingTest, AnUploadOfWhichNothingIsStoredHasOffsetZero) {
