@@ -178,9 +178,9 @@ absl::StatusOr<Job> JobManager::MoveOnce(
     return Describe(transaction, *job);
   }));
   if (job->state == JobState::kCancelling) {
-    leases_.SetWish(job->id, Wish::kCancel);
+    leases_.AskToStop(job->id, job->attempt, Wish::kCancel);
   } else if (job->state == JobState::kPausing) {
-    leases_.SetWish(job->id, Wish::kPause);
+    leases_.AskToStop(job->id, job->attempt, Wish::kPause);
   }
   signals_.Moved(moves);
   return *std::move(job);

@@ -130,10 +130,12 @@ std::optional<Lease> LeaseTable::OfJob(absl::string_view job_id) const {
   return found->second;
 }
 
-void LeaseTable::SetWish(absl::string_view job_id, Wish wish) {
+void LeaseTable::AskToStop(absl::string_view job_id, int32_t attempt,
+                           Wish wish) {
   absl::MutexLock lock(&mutex_);
   const auto found = leases_.find(job_id);
-  if (found != leases_.end()) found->second.wish = wish;
+  if (found == leases_.end() || found->second.attempt != attempt) return;
+  found->second.wish = std::max(found->second.wish, wish);
 }
 
 void LeaseTable::SetProgress(absl::string_view job_id, int64_t step,

@@ -48,7 +48,7 @@ struct LeaseOptions {
   absl::Duration DelayAfter(int failures, absl::string_view job_id) const;
 };
 
-// What a heartbeat answers.
+// What a heartbeat answers; the stronger wish is the greater one.
 enum class Wish { kContinue = 1, kPause = 2, kCancel = 3 };
 
 struct Lease {
@@ -95,8 +95,11 @@ class LeaseTable {
   std::optional<Lease> HeldBy(absl::string_view worker_id) const;
   std::optional<Lease> OfJob(absl::string_view job_id) const;
 
-  // Nothing when the job has no lease.
-  void SetWish(absl::string_view job_id, Wish wish);
+  // Asks the holder of an attempt's lease to stop; nothing when that is over.
+  // Wishes are set after the commits that they follow, in any order: a
+  // cancellation is never weakened to a pause, and no wish is taken back, for
+  // no attempt that stops goes on.
+  void AskToStop(absl::string_view job_id, int32_t attempt, Wish wish);
   void SetProgress(absl::string_view job_id, int64_t step, int64_t total_steps);
   void Remove(absl::string_view job_id, int32_t attempt);
 

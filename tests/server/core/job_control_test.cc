@@ -165,6 +165,29 @@ TEST_F(JobControlTest, APausingJobMayBeCancelled) {
   EXPECT_EQ(JobById(job.id).state, JobState::kCancelled);
 }
 
+// Two calls may set their wishes in the other order than they commit.
+TEST_F(JobControlTest, ALatePauseDoesNotWeakenACancellation) {
+  const storage::Job job = CreateDpoJob();
+  const LeasedTask task = Lease();
+  ASSERT_THAT(jobs_->Pause(job.id, {}), IsOk());
+  ASSERT_THAT(jobs_->Cancel(job.id, {}), IsOk());
+  table_.AskToStop(job.id, task.job.attempt, Wish::kPause);
+  EXPECT_EQ(*leases_->Heartbeat(task.lease_token, 1, 10), Wish::kCancel);
+}
+
+TEST_F(JobControlTest, ALatePauseDoesNotStopTheNextAttempt) {
+  const storage::Job job = CreateDpoJob();
+  const LeasedTask first = Lease();
+  ASSERT_THAT(jobs_->Pause(job.id, {}), IsOk());
+  Fail(first, FailureKind::kHandBack);
+  ASSERT_THAT(jobs_->Resume(job.id, {}), IsOk());
+  const LeasedTask second = Lease();
+  table_.AskToStop(job.id, first.job.attempt, Wish::kPause);
+  EXPECT_EQ(*leases_->Heartbeat(second.lease_token, 1, 10), Wish::kContinue);
+  table_.AskToStop(job.id, second.job.attempt, Wish::kPause);
+  EXPECT_EQ(*leases_->Heartbeat(second.lease_token, 1, 10), Wish::kPause);
+}
+
 TEST_F(JobControlTest, AJobInBackOffIsPausedAndStaysSoWhenItsDelayIsOver) {
   const storage::Job job = CreateDpoJob();
   for (int i = 0; i < 2; ++i) Fail(Lease(), FailureKind::kRetryable);
