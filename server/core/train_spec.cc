@@ -166,6 +166,11 @@ void ResolveTrainedPart(const TrainRequest& request, TrainSpec& spec,
   const HeadRequest head = request.head.value_or(HeadRequest());
   spec.head_penalty = head.penalty.value_or(kDefaultHeadPenalty);
   checker.CheckNotNegative(*spec.head_penalty, "train.head.penalty");
+  checker.Check(request.optimizer.weight_decay.value_or(0) == 0,
+                "train.optimizer.weight_decay",
+                "a linear head does not decay, its penalty holds it: leave it "
+                "unset");
+  spec.optimizer.weight_decay = 0;
   checker.Check(request.micro_batch_size == 0, "train.micro_batch_size",
                 "a linear head trains on embeddings that are computed once: "
                 "leave it unset");

@@ -8,6 +8,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/error.h"
+#include "worker/model/linear_head.h"
 
 namespace attune::train {
 namespace {
@@ -16,8 +17,11 @@ namespace {
 // vector.
 constexpr int64_t kAlignment = 16;
 
+// A linear head does not: it begins at the identity, and where it has nothing
+// to learn it shall stay there.
 bool Decays(const std::string& name, const at::Tensor& tensor) {
-  return tensor.dim() >= 2 && !absl::StrContains(name, "embedding");
+  return tensor.dim() >= 2 && !absl::StrContains(name, "embedding") &&
+         name != model::kHeadWeight;
 }
 
 }  // namespace

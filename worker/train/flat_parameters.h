@@ -29,7 +29,7 @@ class FlatParameters {
     int64_t offset;
     int64_t size;
     // Whether weight decay applies: matrices, apart from embeddings of tokens
-    // and positions.
+    // and positions and from a linear head.
     bool decays;
     // The autograd leaf; its storage is the flat buffer.
     at::Tensor view;

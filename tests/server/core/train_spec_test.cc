@@ -123,6 +123,15 @@ TEST(TrainSpecTest, AHeadHasAPenalty) {
   EXPECT_EQ(ResolveTrainSpec(request)->head_penalty, 0);
 }
 
+TEST(TrainSpecTest, AHeadHasNoWeightDecay) {
+  TrainRequest request = InfoNce();
+  EXPECT_EQ(ResolveTrainSpec(request)->optimizer.weight_decay, 0.05);
+  request.trained_part.kind = storage::TrainedKind::kHead;
+  EXPECT_EQ(ResolveTrainSpec(request)->optimizer.weight_decay, 0);
+  request.optimizer.weight_decay = 0;
+  EXPECT_EQ(ResolveTrainSpec(request)->optimizer.weight_decay, 0);
+}
+
 TEST(TrainSpecTest, ZeroIsLegalWhereItIsAValue) {
   TrainRequest request = Dpo();
   request.objective = Objective(
@@ -228,6 +237,11 @@ std::vector<BadField> BadFields() {
     r.trained_part.kind = storage::TrainedKind::kHead;
     r.head = HeadRequest{.penalty = -1};
   });
+  add("WeightDecayOfAHead", "train.optimizer.weight_decay",
+      [](TrainRequest& r) {
+        r.trained_part.kind = storage::TrainedKind::kHead;
+        r.optimizer.weight_decay = 0.05;
+      });
   add("MicroBatchOfAHead", "train.micro_batch_size", [](TrainRequest& r) {
     r.trained_part.kind = storage::TrainedKind::kHead;
     r.micro_batch_size = 8;

@@ -5,6 +5,7 @@
 #include "common/error.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "worker/model/linear_head.h"
 
 namespace attune::train {
 namespace {
@@ -55,7 +56,10 @@ TEST(FlatParameters, FrozenTensorsAreCopiesWhenNotShared) {
 }
 
 TEST(FlatParameters, MatricesDecayButEmbeddingsVectorsAndScalarsDoNot) {
-  const FlatParameters parameters = *FlatParameters::Create(Base(), {});
+  model::Tensors base = Base();
+  // Nor does a linear head.
+  base[model::kHeadWeight] = at::eye(3);
+  const FlatParameters parameters = *FlatParameters::Create(base, {});
   std::vector<std::string> decaying;
   for (const auto& slot : parameters.slots()) {
     EXPECT_EQ(slot.decays, slot.offset < parameters.decay_size());

@@ -58,6 +58,18 @@ TEST(HeadRun, StartsAtTheReference) {
   EXPECT_GT(metrics.gradient_norm, 0);
 }
 
+// Where nothing pulls at W it stays the identity, and so the base.
+TEST(HeadRun, DoesNotDecay) {
+  TrainConfig config = HeadConfig();
+  config.optimizer = OptimizerOptions::Adamw(/*weight_decay=*/0.5);
+  RandomRun decaying(config, kSize);
+  config.optimizer = OptimizerOptions::Adamw(/*weight_decay=*/0);
+  RandomRun plain(config, kSize);
+  decaying.Steps(3);
+  plain.Steps(3);
+  EXPECT_TRUE(at::equal(CurrentW(decaying), CurrentW(plain)));
+}
+
 TEST(HeadRun, TrainsNothingButW) {
   RandomRun run(HeadConfig(), kSize);
   run.Steps(5);
