@@ -5,6 +5,7 @@
 #include <cmath>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -206,11 +207,21 @@ void WriteEvaluation(const v1::Evaluation& evaluation, HtmlWriter& html) {
   html.Close();
 }
 
+// The first one on attacked pictures, which is what a job is about that has
+// one; else the first.
+const v1::Evaluation& ForTiles(const std::vector<v1::Evaluation>& evaluations) {
+  const auto found = std::find_if(
+      evaluations.begin(), evaluations.end(), [](const v1::Evaluation& one) {
+        return Find(one.figures(), kTileFigures.front()) != nullptr;
+      });
+  return found == evaluations.end() ? evaluations.front() : *found;
+}
+
 }  // namespace
 
 void WriteTiles(const Report& report, HtmlWriter& html) {
   if (report.evaluations.empty()) return;
-  const v1::Evaluation& evaluation = report.evaluations.front();
+  const v1::Evaluation& evaluation = ForTiles(report.evaluations);
   size_t count = 0;
   html.Open("div", {{"class", "tiles"}});
   for (const char* name : kTileFigures) {

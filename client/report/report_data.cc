@@ -1,10 +1,14 @@
 #include "client/report/report_data.h"
 
 #include <algorithm>
+#include <map>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "common/error.h"
+#include "common/grpc/time_conversion.h"
 #include "common/status_macros.h"
 
 namespace attune::client {
@@ -72,25 +76,106 @@ absl::Status GetVersions(AttuneClient& client, Report* report) {
   return absl::OkStatus();
 }
 
-// Evaluations come newest first; those of training jobs are among them.
-absl::Status GetEvaluations(AttuneClient& client, Report* report) {
-  std::vector<v1::Evaluation>& known = report->evaluations;
-  for (const std::string& version : report->job.output_versions()) {
+// What evaluations that stand beside each other must have in common.
+struct EvaluationSettings {
+  std::string dataset_digest;
+  std::string against;
+  std::vector<std::string> templates;
+  bool truncate = false;
+
+  friend bool operator==(const EvaluationSettings&,
+                         const EvaluationSettings&) = default;
+};
+
+// Asks for the job of each evaluation once.
+class SettingsReader {
+ public:
+  SettingsReader(AttuneClient& client, const v1::Job& job) : client_(client) {
+    jobs_[job.id()] = job;
+  }
+
+  absl::StatusOr<EvaluationSettings> Read(const v1::Evaluation& evaluation) {
+    const auto [place, added] = jobs_.try_emplace(evaluation.job_id());
+    if (added) {
+      v1::GetJobRequest request;
+      request.set_id(evaluation.job_id());
+      ATTUNE_ASSIGN_OR_RETURN(place->second, IfFound(client_.GetJob(request)));
+    }
+    EvaluationSettings settings = {
+        .dataset_digest = evaluation.dataset_digest(),
+        .against = evaluation.against(),
+        .templates = {},
+        .truncate = false};
+    const std::optional<v1::Job>& job = place->second;
+    if (job && job->has_train()) {
+      settings.truncate = job->train().truncate();
+    } else if (job) {
+      settings.templates.assign(job->evaluate().templates().begin(),
+                                job->evaluate().templates().end());
+      settings.truncate = job->evaluate().truncate();
+    }
+    return settings;
+  }
+
+ private:
+  AttuneClient& client_;
+  std::map<std::string, std::optional<v1::Job>> jobs_;
+};
+
+// Of each version of the job, the newest first; those of training jobs are
+// among them.
+absl::StatusOr<std::vector<v1::Evaluation>> ListEvaluations(
+    AttuneClient& client, const v1::Job& job) {
+  std::vector<v1::Evaluation> all;
+  for (const std::string& version : job.output_versions()) {
     v1::ListEvaluationsRequest request;
     request.set_model(version);
     const absl::Status status = ForEachPage(
         request, [&](const auto& page) { return client.ListEvaluations(page); },
         [&](const v1::ListEvaluationsResponse& page) {
-          for (const v1::Evaluation& evaluation : page.evaluations()) {
-            const bool newer =
-                std::any_of(known.begin(), known.end(), [&](const auto& other) {
-                  return other.model() == evaluation.model() &&
-                         other.dataset() == evaluation.dataset();
-                });
-            if (!newer) known.push_back(evaluation);
-          }
+          all.insert(all.end(), page.evaluations().begin(),
+                     page.evaluations().end());
         });
     if (!absl::IsNotFound(status)) ATTUNE_RETURN_IF_ERROR(status);
+  }
+  return all;
+}
+
+// The one of each dataset whose settings are shown: the job's own, which is as
+// its guard has measured, else the newest.
+std::map<std::string, const v1::Evaluation*> Leading(
+    const std::vector<v1::Evaluation>& all, const v1::Job& job) {
+  std::map<std::string, const v1::Evaluation*> leading;
+  for (const v1::Evaluation& evaluation : all) {
+    const v1::Evaluation*& best = leading[evaluation.dataset()];
+    const auto rank = [&job](const v1::Evaluation& one) {
+      return std::pair(one.job_id() == job.id(),
+                       FromProtoTimestamp(one.create_time()));
+    };
+    if (best == nullptr || rank(*best) < rank(evaluation)) best = &evaluation;
+  }
+  return leading;
+}
+
+absl::Status GetEvaluations(AttuneClient& client, Report* report) {
+  ATTUNE_ASSIGN_OR_RETURN(const std::vector<v1::Evaluation> all,
+                          ListEvaluations(client, report->job));
+  SettingsReader settings(client, report->job);
+  std::map<std::string, EvaluationSettings> shown;
+  for (const auto& [dataset, evaluation] : Leading(all, report->job)) {
+    ATTUNE_ASSIGN_OR_RETURN(shown[dataset], settings.Read(*evaluation));
+  }
+  std::vector<v1::Evaluation>& known = report->evaluations;
+  for (const v1::Evaluation& evaluation : all) {
+    const bool newer =
+        std::any_of(known.begin(), known.end(), [&](const auto& other) {
+          return other.model() == evaluation.model() &&
+                 other.dataset() == evaluation.dataset();
+        });
+    if (newer) continue;
+    ATTUNE_ASSIGN_OR_RETURN(const EvaluationSettings own,
+                            settings.Read(evaluation));
+    if (own == shown[evaluation.dataset()]) known.push_back(evaluation);
   }
   return absl::OkStatus();
 }

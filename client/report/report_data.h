@@ -42,7 +42,9 @@ struct Report {
   // Without one that has been deleted.
   std::optional<v1::Dataset> dataset;
   std::optional<v1::Dataset> eval_dataset;
-  // The newest of each of the job's versions on each dataset.
+  // The newest of each of the job's versions on each dataset, all of a dataset
+  // with the same settings: those of the job's own evaluation, where it has
+  // one.
   std::vector<v1::Evaluation> evaluations;
   // Absent when it was not asked for or could not be answered.
   std::optional<PictureChanges> changes;

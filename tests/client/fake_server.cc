@@ -194,10 +194,11 @@ class FakeServer::Jobs : public v1::JobService::Service {
     return Status::OK;
   }
 
-  Status GetJob(ServerContext*, const v1::GetJobRequest*,
+  Status GetJob(ServerContext*, const v1::GetJobRequest* request,
                 v1::Job* response) override {
     FAKE_BEGIN(fake_);
-    *response = fake_.job;
+    const auto other = fake_.other_jobs.find(request->id());
+    *response = other == fake_.other_jobs.end() ? fake_.job : other->second;
     return Status::OK;
   }
 

@@ -58,6 +58,8 @@ class FakeServer {
 
   std::vector<v1::CreateJobRequest> created_jobs ABSL_GUARDED_BY(mutex);
   v1::Job job ABSL_GUARDED_BY(mutex);
+  // What GetJob answers for these ids, in place of `job`.
+  std::map<std::string, v1::Job> other_jobs ABSL_GUARDED_BY(mutex);
   // The ids that CreateJob gives to copies of `job`, first one first; without
   // any, `job` as it is.
   std::deque<std::string> job_ids ABSL_GUARDED_BY(mutex);

@@ -2,6 +2,7 @@
 
 #include <filesystem>
 
+#include "absl/strings/str_cat.h"
 #include "client/examples_file.h"
 #include "client/report/report_command.h"
 #include "client/report/report_data.h"
@@ -13,6 +14,7 @@
 namespace attune::client {
 namespace {
 
+using testing::ElementsAre;
 using testing::HasSubstr;
 
 constexpr char kDog[] = "a photo of a dog.";
@@ -119,6 +121,43 @@ TEST_F(ReportCli, APictureThatCannotBeAnsweredIsNotCounted) {
   const auto report = Collect(1'000);
   ASSERT_THAT(report, test::IsOk());
   EXPECT_EQ(report->changes->asked_count, 99);
+}
+
+TEST_F(ReportCli, EvaluationsOfOtherSettingsAreNotMixed) {
+  {
+    absl::MutexLock lock(&fake_.mutex);
+    fake_.job.add_output_versions("robust:2");
+    fake_.other_jobs["job-7"].mutable_evaluate();
+    fake_.other_jobs["job-8"].mutable_evaluate();
+    fake_.other_jobs["job-9"].mutable_evaluate()->add_templates("a {}");
+    const auto add = [&](const char* job, const char* model,
+                         const char* dataset, const char* against,
+                         int64_t time) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+      v1::Evaluation& evaluation =
+          fake_.evaluations[std::to_string(fake_.evaluations.size())];
+      evaluation.set_job_id(job);
+      evaluation.set_model(model);
+      evaluation.set_dataset(dataset);
+      evaluation.set_against(against);
+      evaluation.mutable_create_time()->set_seconds(time);
+    };
+    // Newest first. The job's own, and one with templates.
+    add("job-9", "robust:1", "test", "base:1", 300);
+    add("job-1", "robust:1", "test", "base:1", 100);
+    add("job-1", "robust:2", "test", "base:1", 100);
+    // Beside another version, and beside the base.
+    add("job-7", "robust:2", "photos", "base:9", 200);
+    add("job-8", "robust:1", "photos", "base:1", 150);
+  }
+  const auto report = Collect(0);
+  ASSERT_THAT(report, test::IsOk());
+  std::vector<std::string> shown;
+  for (const v1::Evaluation& evaluation : report->evaluations) {
+    shown.push_back(absl::StrCat(evaluation.job_id(), " ", evaluation.model(),
+                                 " ", evaluation.dataset()));
+  }
+  EXPECT_THAT(shown, ElementsAre("job-1 robust:1 test", "job-1 robust:2 test",
+                                 "job-7 robust:2 photos"));
 }
 
 TEST_F(ReportCli, WritesAPage) {

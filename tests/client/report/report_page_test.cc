@@ -89,6 +89,22 @@ TEST(ReportPage, ShowsTheFiguresBeforeAndAfter) {
                               "%\""));
 }
 
+TEST(ReportPage, ItsTilesAreOfTheEvaluationOnAttackedPictures) {
+  Report report = MakeReport();
+  v1::Evaluation clean;
+  clean.set_model("robust:1");
+  clean.set_dataset("photos");
+  AddFigure("clean_top1", 0.9375, clean.mutable_figures());
+  report.evaluations.insert(report.evaluations.begin(), clean);
+  const std::string tile =
+      "<div class=\"name\">attacked top-1</div>\n"
+      "<div class=\"value\">50.0 %</div>";
+  EXPECT_THAT(Render(report), HasSubstr(tile));
+  // Without any, of the first.
+  report.evaluations.resize(1);
+  EXPECT_THAT(Render(report), HasSubstr("<div class=\"value\">93.8 %</div>"));
+}
+
 TEST(ReportPage, ShowsIntervalsAndTestsWhereTheEvaluationHasThem) {
   Report report = MakeReport();
   v1::Evaluation& evaluation = report.evaluations[0];
