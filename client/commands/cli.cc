@@ -87,7 +87,6 @@ ExitCode RunCli(std::vector<std::string> arguments,
                 const std::vector<AddCommand>& commands,
                 CommandContext& context) {
   CLI::App app(kDescription, "attune");
-  app.footer(kFooter);
   app.require_subcommand(1);
   // The options below may stand anywhere on the line.
   app.fallthrough();
@@ -101,6 +100,8 @@ ExitCode RunCli(std::vector<std::string> arguments,
   AddClientSecurityFlags(app, context.security_files());
   app.set_version_flag("--version", "attune " ATTUNE_VERSION);
   for (AddCommand add : commands) add(app, context);
+  // After the commands, which would inherit it.
+  app.footer(kFooter);
 
   // CLI11 takes the arguments from the back.
   std::reverse(arguments.begin(), arguments.end());

@@ -15,6 +15,7 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::Not;
 using ::testing::StartsWith;
 
 TEST_F(CliTest, EveryCommandHasHelpWithAnExample) {
@@ -51,6 +52,19 @@ TEST_F(CliTest, EveryCommandHasHelpWithAnExample) {
     EXPECT_EQ(RunAsIs(arguments), kExitDone);
     EXPECT_THAT(out_.str(), HasSubstr("Example")) << command.back();
   }
+}
+
+TEST_F(CliTest, AGroupsHelpHasItsCommandsAndNotTheExamplesOfAll) {
+  for (const char* group :
+       {"model", "dataset", "job", "embed", "evaluation", "worker"}) {
+    EXPECT_EQ(RunAsIs({group, "--help"}), kExitDone);
+    EXPECT_THAT(out_.str(), HasSubstr("Subcommands:"));
+    EXPECT_THAT(out_.str(), Not(HasSubstr("attune model import base")));
+    EXPECT_THAT(out_.str(), Not(HasSubstr("Exit codes:")));
+    out_.str("");
+  }
+  EXPECT_EQ(RunAsIs({"--help"}), kExitDone);
+  EXPECT_THAT(out_.str(), HasSubstr("attune model import base"));
 }
 
 TEST_F(CliTest, AWrongCommandLineReturnsTwoAndNamesTheHelp) {
