@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "absl/algorithm/container.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "client/commands/context.h"
@@ -53,7 +54,12 @@ void SweepOptions::AddTo(CLI::App& command) {
       given.repeats = option->get_items_expected_max() > 1;
       const std::string flag = absl::StrCat("--", name);
       if (is_flag) {
-        command.add_flag(flag, given.flag_count, option->get_description());
+        // The description is of the name that is no opposite.
+        const bool opposite = absl::c_linear_search(option->get_fnames(), name);
+        command.add_flag(flag, given.flag_count,
+                         opposite ? absl::StrCat("The opposite of --",
+                                                 option->get_lnames().front())
+                                  : option->get_description());
         continue;
       }
       CLI::Option* added =

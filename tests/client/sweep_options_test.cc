@@ -65,6 +65,13 @@ TEST_F(SweepOptionsTest, FlagsAndTextsAreThoseOfSubmit) {
   EXPECT_EQ((*points)[1].spec.seed(), 2);
 }
 
+TEST_F(SweepOptionsTest, AnOppositeDoesNotHaveTheHelpOfItsFlag) {
+  EXPECT_THAT(command_.get_option("--average")->get_description(),
+              HasSubstr("Also make the average"));
+  EXPECT_EQ(command_.get_option("--no-average")->get_description(),
+            "The opposite of --average");
+}
+
 TEST_F(SweepOptionsTest, EveryJobHasAllTheBounds) {
   const auto points =
       Expand({"--beta", "0.1,1", "--max-drop", "clean_top1=0.01", "--max-drop",
