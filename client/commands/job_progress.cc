@@ -99,17 +99,27 @@ void JobProgress::ShowRow(const v1::Job& job, const v1::MetricRow& row) {
       std::max<int64_t>(1, (total + kPlainLines - 1) / kPlainLines);
 }
 
+void JobProgress::AddRow(const v1::Job& job, const v1::MetricRow& row) {
+  if (row.attempt() != attempt_) next_line_step_ = 0;
+  AddTime(row);
+  if (!line_.terminal()) ShowRow(job, row);
+}
+
 void JobProgress::Update(const v1::WatchJobResponse& message) {
   const v1::Job& job = message.job();
   ShowState(job);
+  // In the order of their times: what a guard says of a step follows it.
+  auto row = message.metrics().begin();
   for (const v1::JobEvent& event : message.events()) {
+    const absl::Time time = FromProtoTimestamp(event.time());
+    for (; row != message.metrics().end() &&
+           FromProtoTimestamp(row->time()) <= time;
+         ++row) {
+      AddRow(job, *row);
+    }
     line_.Print(absl::StrCat("  ", event.message()));
   }
-  for (const v1::MetricRow& row : message.metrics()) {
-    if (row.attempt() != attempt_) next_line_step_ = 0;
-    AddTime(row);
-    if (!line_.terminal()) ShowRow(job, row);
-  }
+  for (; row != message.metrics().end(); ++row) AddRow(job, *row);
   if (!line_.terminal()) return;
   if (!message.metrics().empty()) {
     ShowRow(job, *message.metrics().rbegin());

@@ -24,6 +24,8 @@ class JobProgress {
 
  private:
   void ShowState(const v1::Job& job);
+  // Takes a row of the job, which is shown where no terminal is.
+  void AddRow(const v1::Job& job, const v1::MetricRow& row);
   void ShowRow(const v1::Job& job, const v1::MetricRow& row);
   // Remembers when a step was done, for the time left.
   void AddTime(const v1::MetricRow& row);

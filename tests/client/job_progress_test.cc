@@ -88,6 +88,27 @@ TEST_F(JobProgressTest, AnotherAttemptIsShownAtOnceAndTimedAnew) {
   EXPECT_THAT(Lines().back(), Not(HasSubstr("left")));
 }
 
+TEST_F(JobProgressTest, RowsAndEventsAreInTheOrderOfTheirTimes) {
+  v1::WatchJobResponse message;
+  *message.mutable_job() = JobIn(v1::JOB_STATE_RUNNING, 2);
+  const auto add_event = [&](int64_t after_step, const char* text) {
+    v1::JobEvent& event = *message.add_events();
+    *event.mutable_time() = Row(after_step).time();
+    event.mutable_time()->set_nanos(500'000'000);
+    event.set_message(text);
+  };
+  add_event(0, "Attempt 1 begins");
+  add_event(1, "Step 1: no better");
+  add_event(2, "Step 2: the best");
+  *message.add_metrics() = Row(1);
+  *message.add_metrics() = Row(2);
+  progress_.Update(message);
+  EXPECT_THAT(Lines(),
+              ElementsAre("job-1 RUNNING", "  Attempt 1 begins",
+                          HasSubstr("step 1/2"), "  Step 1: no better",
+                          HasSubstr("step 2/2"), "  Step 2: the best"));
+}
+
 TEST(JobProgressOnATerminal, RowsAreDrawnInPlaceAndOnceAMessage) {
   std::ostringstream out;
   ProgressLine line(out, /*terminal=*/true, 120);
