@@ -20,6 +20,7 @@
 #include "common/error.h"
 #include "common/status_macros.h"
 #include "worker/convert/pickle.h"
+#include "worker/convert/zip_directory.h"
 
 namespace attune::convert {
 namespace {
@@ -145,7 +146,7 @@ class Reader {
   }
 
  private:
-  // A record that is stored as it is: a short file cannot grow in memory.
+  // At most the file's: no record is compressed, but one may claim more.
   absl::StatusOr<size_t> RecordSize(const std::string& name) {
     if (!archive_.hasRecord(name)) {
       return Invalid(absl::StrCat("the archive has no record '", name, "'"));
@@ -153,8 +154,7 @@ class Reader {
     const size_t size = archive_.getRecordSize(name);
     if (size > file_size_) {
       return Invalid(absl::StrCat("the archive's record '", name,
-                                  "' is compressed; torch.save stores them "
-                                  "as they are"));
+                                  "' is longer than the file"));
     }
     return size;
   }
@@ -291,6 +291,7 @@ class Reader {
 }  // namespace
 
 absl::StatusOr<TorchArchive> ReadTorchArchive(const std::string& path) {
+  ATTUNE_RETURN_IF_ERROR(CheckEntriesAreStored(path));
   try {
     return Reader(path).Read();
   } catch (const c10::OutOfMemoryError&) {

@@ -36,6 +36,18 @@ class TorchArchiveTest : public testing::Test {
     EXPECT_EQ(status.message().find('\n'), absl::string_view::npos);
   }
 
+  // Changes the method of an entry in the archive's directory to deflate.
+  void MarkAsCompressed(const std::string& record) {
+    std::fstream file(path_, std::ios::binary | std::ios::in | std::ios::out);
+    const std::string bytes{std::istreambuf_iterator<char>(file), {}};
+    const size_t name = bytes.rfind(absl::StrCat("/", record));
+    ASSERT_NE(name, std::string::npos);
+    const size_t entry = bytes.rfind("PK\x01\x02", name);
+    ASSERT_NE(entry, std::string::npos);
+    file.seekp(static_cast<std::streamoff>(entry + 10));
+    file.put('\x08');
+  }
+
   test::TempDir folder_;
   const std::string path_ = folder_.File("model.pt");
   const model::Tensors tensors_ = {
@@ -154,6 +166,29 @@ TEST_F(TorchArchiveTest, OtherArchivesAreRefused) {
   ExpectRefused({{"data.pkl", "\x80\x02]."}}, "no state_dict");
   ExpectRefused({{"data.pkl", "\x80\x02}."}, {"byteorder", "big"}},
                 "big-endian");
+}
+
+// LibTorch inflates some of them before anybody can look at their size.
+TEST_F(TorchArchiveTest, CompressedRecordsAreRefusedUnread) {
+  for (const std::string record : {"version", ".data/serialization_id",
+                                   "byteorder", "data.pkl", "data/0"}) {
+    WriteStateDict(path_, {{"w", at::ones({2})}});
+    MarkAsCompressed(record);
+    ExpectRefused(absl::StrCat("record '", record, "' is compressed"));
+  }
+}
+
+TEST_F(TorchArchiveTest, CompressedCodeIsNotRead) {
+  WriteTorchScript(path_, tensors_);
+  MarkAsCompressed("code/__torch__/clip.py");
+  const absl::StatusOr<TorchArchive> archive = ReadTorchArchive(path_);
+  EXPECT_TRUE(archive.ok()) << archive.status();
+}
+
+TEST_F(TorchArchiveTest, ArchivesWithSomethingBehindAreRefused) {
+  WriteStateDict(path_, tensors_);
+  std::ofstream(path_, std::ios::binary | std::ios::app) << "x";
+  ExpectRefused("no whole PyTorch archive");
 }
 
 TEST_F(TorchArchiveTest, TruncatedArchivesAreRefused) {
