@@ -35,35 +35,36 @@ def check(tower, folder, config, tensors, loss_of):
   ours = load_file(folder / "out.safetensors")
 
   pixels = formulas.preprocessed(tensors["pixels"])
-  rounded, _ = gradients(policy, reference, pixels.float(), tensors["tokens"],
-                         loss_of)
   policy.double()
   reference.double()
-  exact, loss = gradients(policy, reference, pixels, tensors["tokens"], loss_of)
+  exact, loss, terms = gradients(policy, reference, pixels, tensors["tokens"],
+                                 loss_of)
   assert abs(ours["loss"].item() - loss) <= 1e-4 * max(1, abs(loss))
   assert exact.keys() == ours.keys() - {"loss"}
   for name, gradient in exact.items():
     norm = gradient.norm().item()
     error = (ours[name].double() - gradient).norm().item()
-    # Where terms cancel (logit_scale) single precision itself is further off,
-    # in PyTorch as here.
-    own_error = (rounded[name].double() - gradient).norm().item()
     assert norm > 0, name
-    assert error <= max(1e-4 * norm, 3 * own_error), (
-        f"{name}: {error / norm:.2e} of its norm, PyTorch's own fp32 "
-        f"{own_error / norm:.2e}")
+    # That of logit_scale is the sum of terms of both signs that nearly cancel:
+    # single precision rounds the terms, not what is left of them.
+    scale = terms if name == "logit_scale" else norm
+    assert error <= 1e-4 * scale, (
+        f"{name}: {error / scale:.2e} of {scale:.2e}, its norm {norm:.2e}")
 
 
 def gradients(policy, reference, pixels, tokens, loss_of):
-  """Of every tensor, by OpenAI's names, and the loss."""
+  """Of every tensor, by OpenAI's names; the loss; and the sum of the magnitudes
+  of what logit_scale's is the sum of, dL/dlogit · logit over all logits."""
   with torch.no_grad():
     reference_logits = formulas.logits(reference, pixels, tokens)
   policy.zero_grad()
-  loss = loss_of(formulas.logits(policy, pixels, tokens), reference_logits)
+  logits = formulas.logits(policy, pixels, tokens)
+  logits.retain_grad()
+  loss = loss_of(logits, reference_logits)
   loss.backward()
   by_name = {n: p.grad for n, p in policy.named_parameters()}
-  return {n: g.clone() for n, g in formulas.openai_names(by_name).items()
-         }, loss.item()
+  return ({n: g.clone() for n, g in formulas.openai_names(by_name).items()},
+          loss.item(), (logits.grad * logits).abs().sum().item())
 
 
 def pair_inputs(tower):
