@@ -13,7 +13,7 @@ set(CMAKE_CXX_FLAGS_DEV "-O1 -g1")
 set(CMAKE_C_FLAGS_DEV "-O1 -g1")
 set(CMAKE_CXX_FLAGS_RELEASE "-O2 -DNDEBUG")
 
-add_compile_options(-Wall -Wextra -Werror)
+add_compile_options("$<$<COMPILE_LANGUAGE:C,CXX,ASM>:-Wall;-Wextra;-Werror>")
 if(ATTUNE_FUZZ)
   add_compile_options(-fsanitize=fuzzer-no-link)
 endif()

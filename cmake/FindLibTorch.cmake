@@ -38,5 +38,10 @@ if(LibTorch_FOUND AND NOT TARGET LibTorch::cpu)
     target_link_libraries(LibTorch::cpu INTERFACE
       -Wl,--no-as-needed ${LibTorch_CUDA_LIBRARY} -Wl,--as-needed)
     target_link_options(LibTorch::cpu INTERFACE -Wl,--allow-shlib-undefined)
+    if(ATTUNE_CUDA_KERNELS)
+      find_library(LibTorch_CUDA_RUNTIME libcudart.so.13 NO_DEFAULT_PATH REQUIRED
+        PATHS ${LibTorch_ROOT}/lib)
+      target_link_libraries(LibTorch::cpu INTERFACE ${LibTorch_CUDA_RUNTIME})
+    endif()
   endif()
 endif()

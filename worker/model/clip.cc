@@ -8,6 +8,7 @@
 
 #include "worker/model/bf16_products.h"
 #include "worker/model/transformer.h"
+#include "worker/model/upload.h"
 
 namespace attune::model {
 namespace {
@@ -32,8 +33,8 @@ at::Tensor Patches(const ClipConfig& config, const at::Tensor& pixels,
       shift[c] = -config.pixel_mean[c] / config.pixel_deviation[c];
     }
     const auto channels = [&](const std::array<float, 3>& values) {
-      return at::tensor(at::ArrayRef<float>(values))
-          .to(patches.device(), type)
+      return Upload(at::tensor(at::ArrayRef<float>(values)).to(type),
+                    patches.device())
           .view({3, 1, 1});
     };
     patches.mul_(channels(scale)).add_(channels(shift));

@@ -7,9 +7,10 @@
 
 namespace attune::model {
 
-// One pass forward and one backward on the CPU in fp32, which keeps x alone
-// for the backward; elsewhere silu(1.702 x) / 1.702. Where x does not require
-// a gradient its memory may become the result's: the caller gives it up.
+// One pass forward and one backward, which keeps x alone for the backward: on
+// the CPU in fp32, on a GPU (with kCudaKernels) in fp32, fp16 and bf16.
+// Elsewhere silu(1.702 x) / 1.702. Where x does not require a gradient its
+// memory may become the result's: the caller gives it up.
 at::Tensor QuickGelu(at::Tensor x);
 
 // By stock operators; its counterpart in tests.

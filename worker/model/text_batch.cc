@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/error.h"
 #include "common/status_macros.h"
+#include "worker/model/upload.h"
 
 namespace attune::model {
 namespace {
@@ -145,11 +146,11 @@ TextBatch TextBatch::To(at::Device device) const {
   for (at::Tensor* tensor :
        {&copy.tokens, &copy.positions, &copy.readout_rows, &copy.text_index,
         &copy.text_rows, &copy.row_texts}) {
-    *tensor = tensor->to(device);
+    *tensor = Upload(*tensor, device);
   }
   for (Group& group : copy.groups) {
-    group.mask = group.mask.to(device);
-    group.readout_mask = group.readout_mask.to(device);
+    group.mask = Upload(group.mask, device);
+    group.readout_mask = Upload(group.readout_mask, device);
   }
   return copy;
 }

@@ -16,6 +16,7 @@
 #include "common/status_macros.h"
 #include "worker/model/clip.h"
 #include "worker/model/torch_status.h"
+#include "worker/model/upload.h"
 
 namespace attune::serve {
 namespace {
@@ -57,7 +58,7 @@ absl::StatusOr<at::Tensor> Embed(const content::LoadedVersion& version,
     at::Tensor embeddings;
     if (pixels.defined()) {
       embeddings = model::EncodeImages(version.config, version.tensors,
-                                       pixels.to(device));
+                                       model::Upload(pixels, device));
     } else {
       std::vector<std::vector<int32_t>> rows;
       for (const v1::ServeResponse::TokenRow& text : batch.texts()) {

@@ -14,6 +14,7 @@
 #include "worker/model/linear_head.h"
 #include "worker/model/text_batch.h"
 #include "worker/model/torch_status.h"
+#include "worker/model/upload.h"
 #include "worker/task/divisions.h"
 #include "worker/task/text_rows.h"
 
@@ -137,7 +138,8 @@ absl::StatusOr<at::Tensor> Evaluator::ImageEmbeddings(
                             store->Pixels(images.subspan(at, kImagesAtATime)));
     parts.push_back(
         model::Normalised(
-            model::EncodeImages(config, tensors, pixels.to(context_->device)))
+            model::EncodeImages(config, tensors,
+                                model::Upload(pixels, context_->device)))
             .to(at::kCPU));
     report(static_cast<int64_t>(std::min(at + kImagesAtATime, images.size())),
            static_cast<int64_t>(images.size()));

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "common/status_macros.h"
+#include "worker/model/upload.h"
 
 namespace attune::train {
 namespace {
@@ -18,7 +19,8 @@ std::vector<int64_t> RowShape(int64_t count, const at::Tensor& like) {
 }
 
 at::Tensor Pick(const at::Tensor& rows, const std::vector<int64_t>& places) {
-  return rows.index_select(0, at::tensor(places, at::kLong).to(rows.device()));
+  return rows.index_select(
+      0, model::Upload(at::tensor(places, at::kLong), rows.device()));
 }
 
 }  // namespace

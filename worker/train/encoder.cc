@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "common/status_macros.h"
+#include "worker/model/upload.h"
 #include "worker/train/streams.h"
 
 namespace attune::train {
@@ -117,8 +118,8 @@ absl::StatusOr<at::Tensor> Encoder::EncodeImages(
         clip_, tensors, states, frozen_images_.blocks, options_));
   }
   ATTUNE_ASSIGN_OR_RETURN(const at::Tensor pixels, pixels_->Pixels(images));
-  return model::Normalised(
-      model::EncodeImages(clip_, tensors, pixels.to(device_), options_));
+  return model::Normalised(model::EncodeImages(
+      clip_, tensors, model::Upload(pixels, device_), options_));
 }
 
 absl::StatusOr<at::Tensor> Encoder::EncodeTexts(
@@ -140,7 +141,7 @@ absl::StatusOr<at::Tensor> Encoder::ImageStates(
     absl::Span<const int64_t> images) {
   worked_();
   ATTUNE_ASSIGN_OR_RETURN(const at::Tensor pixels, pixels_->Pixels(images));
-  return model::ImageStates(clip_, base_, pixels.to(device_),
+  return model::ImageStates(clip_, base_, model::Upload(pixels, device_),
                             frozen_images_.blocks, options_);
 }
 

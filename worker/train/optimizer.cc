@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "worker/model/cuda_kernels.h"
 #include "worker/train/optimizer_pass.h"
 
 namespace attune::train {
@@ -17,6 +18,10 @@ namespace {
 
 // Small enough for Σ g² in fp32, large enough that dispatch costs nothing.
 constexpr int64_t kChunkSize = 8192;
+
+bool HasFusedPass(const at::Tensor& flat) {
+  return flat.is_cpu() || (model::kCudaKernels && flat.is_cuda());
+}
 
 }  // namespace
 
@@ -32,7 +37,7 @@ Optimizer::Optimizer(const OptimizerOptions& options,
                      FlatParameters* parameters, Path path)
     : options_(options),
       parameters_(parameters),
-      path_(parameters->flat().is_cpu() ? path : Path::kOperators),
+      path_(HasFusedPass(parameters->flat()) ? path : Path::kOperators),
       first_moment_(at::zeros_like(parameters->flat())),
       second_moment_(at::zeros_like(parameters->flat())) {
   const auto& slots = parameters->slots();
@@ -56,7 +61,19 @@ std::string Optimizer::second_moment_name() const {
 
 double Optimizer::Step(const OptimizerStep& step) {
   const at::NoGradGuard no_grad;
-  return path_ == Path::kFused ? FusedStep(step) : OperatorStep(step);
+  if (path_ == Path::kOperators) return OperatorStep(step);
+  if constexpr (model::kCudaKernels) {
+    if (parameters_->flat().is_cuda()) return CudaStep(step);
+  }
+  return FusedStep(step);
+}
+
+double Optimizer::StepSize(const OptimizerStep& step) const {
+  return step.learning_rate / (1 - std::pow(options_.beta1, step.number));
+}
+
+double Optimizer::SecondMomentScale(const OptimizerStep& step) const {
+  return 1 / std::sqrt(1 - std::pow(options_.beta2, step.number));
 }
 
 double Optimizer::FusedStep(const OptimizerStep& step) {
@@ -72,10 +89,8 @@ double Optimizer::FusedStep(const OptimizerStep& step) {
   float* const second = second_moment_.data_ptr<float>();
   float* const average =
       step.average.defined() ? step.average.data_ptr<float>() : nullptr;
-  const double step_size =
-      step.learning_rate / (1 - std::pow(options_.beta1, step.number));
-  const double v_scale =
-      1 / std::sqrt(1 - std::pow(options_.beta2, step.number));
+  const double step_size = StepSize(step);
+  const double v_scale = SecondMomentScale(step);
 
   // One sum a chunk, added in a fixed order: the same with any thread count.
   std::vector<float> squares(chunks_.size());
@@ -116,8 +131,7 @@ double Optimizer::OperatorStep(const OptimizerStep& step) {
   const double norm = g.norm().item<double>();
   at::Tensor theta = parameters_->flat();
   at::Tensor decaying = theta.narrow(0, 0, parameters_->decay_size());
-  const double step_size =
-      step.learning_rate / (1 - std::pow(options_.beta1, step.number));
+  const double step_size = StepSize(step);
   if (options_.kind == OptimizerOptions::Kind::kAdamax) {
     g.narrow(0, 0, parameters_->decay_size())
         .add_(decaying, options_.weight_decay);
@@ -129,10 +143,10 @@ double Optimizer::OperatorStep(const OptimizerStep& step) {
     decaying.mul_(1 - step.learning_rate * options_.weight_decay);
     first_moment_.mul_(options_.beta1).add_(g, 1 - options_.beta1);
     second_moment_.mul_(options_.beta2).addcmul_(g, g, 1 - options_.beta2);
-    const double v_scale =
-        1 / std::sqrt(1 - std::pow(options_.beta2, step.number));
     theta.addcdiv_(first_moment_,
-                   second_moment_.sqrt().mul_(v_scale).add_(options_.epsilon),
+                   second_moment_.sqrt()
+                       .mul_(SecondMomentScale(step))
+                       .add_(options_.epsilon),
                    -step_size);
   }
   if (step.average.defined()) {

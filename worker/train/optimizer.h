@@ -45,7 +45,8 @@ class Optimizer {
  public:
   // How the arithmetic is done; the results are equal up to rounding.
   enum class Path {
-    // One fused pass where the parameters are on the CPU, else kOperators.
+    // One fused pass where the parameters are on the CPU, or on a GPU and the
+    // build has kernels (worker/model/cuda_kernels.h); else kOperators.
     kFused,
     // Stock operators over the flat buffers, on any device.
     kOperators,
@@ -77,7 +78,12 @@ class Optimizer {
   };
 
   double FusedStep(const OptimizerStep& step);
+  // The same on a GPU, in optimizer_cuda.cc.
+  double CudaStep(const OptimizerStep& step);
   double OperatorStep(const OptimizerStep& step);
+  // lr / (1 − β1^t) and 1 / √(1 − β2^t).
+  double StepSize(const OptimizerStep& step) const;
+  double SecondMomentScale(const OptimizerStep& step) const;
   // All gradients in the parameters' layout.
   at::Tensor FlatGradient() const;
 
@@ -85,6 +91,8 @@ class Optimizer {
   FlatParameters* parameters_;
   Path path_;
   std::vector<Chunk> chunks_;
+  // Those on the GPU, once a step has run there.
+  at::Tensor gpu_chunks_;
   at::Tensor first_moment_;
   at::Tensor second_moment_;
 };

@@ -10,6 +10,7 @@
 
 #include "common/status_macros.h"
 #include "worker/model/linear_head.h"
+#include "worker/model/upload.h"
 #include "worker/objective/kl.h"
 #include "worker/objective/pair_terms.h"
 #include "worker/objective/positives.h"
@@ -65,8 +66,10 @@ absl::StatusOr<StepGradient::Batch> StepGradient::MakeBatch(int64_t step) {
     }
   }
   batch.texts = std::move(columns).Values();
-  batch.preferred = at::tensor(preferred, at::kLong).to(encoder_->device());
-  batch.rejected = at::tensor(rejected, at::kLong).to(encoder_->device());
+  batch.preferred =
+      model::Upload(at::tensor(preferred, at::kLong), encoder_->device());
+  batch.rejected =
+      model::Upload(at::tensor(rejected, at::kLong), encoder_->device());
 
   if (uses_reference()) {
     ATTUNE_ASSIGN_OR_RETURN(batch.reference_logits,
@@ -159,8 +162,8 @@ absl::StatusOr<at::Tensor> StepGradient::ImageEmbeddings(const Batch& batch,
   ATTUNE_ASSIGN_OR_RETURN(const at::Tensor f,
                           encoder_->Images(policy_, distinct));
   if (distinct.size() == rows.size()) return Transformed(f);
-  return Transformed(
-      f.index_select(0, at::tensor(rows, at::kLong).to(f.device())));
+  return Transformed(f.index_select(
+      0, model::Upload(at::tensor(rows, at::kLong), f.device())));
 }
 
 absl::StatusOr<at::Tensor> StepGradient::TextEmbeddings(const Batch& batch) {
@@ -237,8 +240,8 @@ at::Tensor StepGradient::CaptionLoss(const Batch& batch,
   }
   const at::Tensor loss =
       std::get<objective::CaptionObjective>(objective_)
-          .loss(logits,
-                objective::Positives(images, captions).to(logits.device()));
+          .loss(logits, model::Upload(objective::Positives(images, captions),
+                                      logits.device()));
   // Already the mean: Read divides by the number of examples.
   AddTo(sums.objective, loss * batch_size());
   return loss;

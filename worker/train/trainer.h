@@ -32,7 +32,8 @@ inline constexpr int64_t kMaxCandidates = 1000;
 struct TrainerState {
   // "weights/NAME", "average/NAME" (with an average), and the moments,
   // "adamax_m/NAME" and "adamax_u/NAME" or "adamw_m/NAME" and "adamw_v/NAME",
-  // for every trained tensor NAME. fp32; a copy, on the run's device.
+  // for every trained tensor NAME. fp32; a copy, on the CPU, so that a GPU's
+  // memory does not hold it while it is stored.
   model::Tensors tensors;
   // The step, and what the run was told, to find out a state that belongs to
   // another run. Everything else follows from the step.

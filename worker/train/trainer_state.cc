@@ -87,7 +87,9 @@ absl::StatusOr<TrainerState> Trainer::SaveState() const {
   return model::CatchTorchErrors([&]() -> absl::StatusOr<TrainerState> {
     TrainerState state;
     for (const auto& [prefix, buffer] : Buffers()) {
-      const at::Tensor copy = buffer.clone();
+      const at::Tensor copy =
+          buffer.to(at::kCPU, buffer.scalar_type(), /*non_blocking=*/false,
+                    /*copy=*/true);
       for (const FlatParameters::Slot& slot : parameters_.slots()) {
         state.tensors[absl::StrCat(prefix, "/", slot.name)] =
             FlatParameters::View(copy, slot);

@@ -17,6 +17,21 @@ TEST(CatchTorchErrors, FailedAllocationIsOutOfMemory) {
   EXPECT_EQ(ErrorReason(status), "OUT_OF_MEMORY");
 }
 
+// As CUDA itself and its libraries say it, outside of LibTorch's allocator.
+TEST(CatchTorchErrors, AGpusFailedAllocationIsOutOfMemoryWhoeverAsked) {
+  for (const char* message :
+       {"CUDA error: out of memory",
+        "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling "
+        "`cublasCreate(handle)`"}) {
+    const auto status = CatchTorchErrors([message]() -> absl::Status {
+      TORCH_CHECK(false, message);
+      return absl::OkStatus();
+    });
+    EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted) << message;
+    EXPECT_EQ(ErrorReason(status), "OUT_OF_MEMORY") << message;
+  }
+}
+
 TEST(CatchTorchErrors, OtherErrorIsInternalWithItsFirstLine) {
   const auto status = CatchTorchErrors([]() -> absl::Status {
     at::mm(at::zeros({2, 3}), at::zeros({2, 3}));
