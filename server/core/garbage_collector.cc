@@ -52,14 +52,14 @@ GarbageCollector::GarbageCollector(storage::StateStore& state,
 
 GarbageCollector::~GarbageCollector() {
   {
-    absl::MutexLock lock(&mutex_);
+    TimedMutexLock lock(&mutex_);
     stopping_ = true;
   }
   thread_.join();
 }
 
 void GarbageCollector::Trigger() {
-  absl::MutexLock lock(&mutex_);
+  TimedMutexLock lock(&mutex_);
   wanted_ = true;
 }
 
@@ -69,7 +69,7 @@ void GarbageCollector::Run() {
   };
   while (true) {
     {
-      absl::MutexLock lock(&mutex_);
+      TimedMutexLock lock(&mutex_);
       mutex_.AwaitWithTimeout(absl::Condition(&due), options_.interval);
       if (stopping_) return;
       wanted_ = false;

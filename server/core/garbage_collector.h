@@ -5,9 +5,9 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
-#include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "common/clock.h"
+#include "common/timed_mutex.h"
 #include "storage/blob_store.h"
 #include "storage/state_store.h"
 
@@ -52,7 +52,7 @@ class GarbageCollector {
   storage::BlobStore& blobs_;
   const Clock& clock_;
   const GarbageOptions options_;
-  absl::Mutex mutex_;
+  TimedMutex mutex_;
   bool wanted_ ABSL_GUARDED_BY(mutex_) = false;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   std::thread thread_;

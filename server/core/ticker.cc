@@ -9,7 +9,7 @@ Ticker::Ticker(absl::Duration period, std::function<void()> tick)
 
 Ticker::~Ticker() {
   {
-    absl::MutexLock lock(&mutex_);
+    TimedMutexLock lock(&mutex_);
     stopping_ = true;
   }
   thread_.join();
@@ -18,7 +18,7 @@ Ticker::~Ticker() {
 void Ticker::Run() {
   while (true) {
     {
-      absl::MutexLock lock(&mutex_);
+      TimedMutexLock lock(&mutex_);
       if (mutex_.AwaitWithTimeout(absl::Condition(&stopping_), period_)) return;
     }
     tick_();

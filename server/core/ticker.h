@@ -5,8 +5,8 @@
 #include <thread>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "common/timed_mutex.h"
 
 namespace attune::core {
 
@@ -25,7 +25,7 @@ class Ticker {
 
   const absl::Duration period_;
   const std::function<void()> tick_;
-  absl::Mutex mutex_;
+  TimedMutex mutex_;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   std::thread thread_;
 };

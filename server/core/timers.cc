@@ -9,7 +9,7 @@ ThreadTimers::ThreadTimers(const Clock& clock)
 
 ThreadTimers::~ThreadTimers() {
   {
-    absl::MutexLock lock(&mutex_);
+    TimedMutexLock lock(&mutex_);
     stopping_ = true;
     changed_ = true;
   }
@@ -18,13 +18,13 @@ ThreadTimers::~ThreadTimers() {
 
 void ThreadTimers::After(absl::Duration delay,
                          absl::AnyInvocable<void()> callback) {
-  absl::MutexLock lock(&mutex_);
+  TimedMutexLock lock(&mutex_);
   callbacks_.emplace(clock_.MonotonicNow() + delay, std::move(callback));
   changed_ = true;
 }
 
 void ThreadTimers::Run() {
-  absl::MutexLock lock(&mutex_);
+  TimedMutexLock lock(&mutex_);
   while (!stopping_) {
     const absl::Duration wait =
         callbacks_.empty() ? absl::InfiniteDuration()

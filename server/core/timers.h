@@ -6,9 +6,9 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/functional/any_invocable.h"
-#include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "common/clock.h"
+#include "common/timed_mutex.h"
 
 namespace attune::core {
 
@@ -36,7 +36,7 @@ class ThreadTimers : public Timers {
   void Run();
 
   const Clock& clock_;
-  absl::Mutex mutex_;
+  TimedMutex mutex_;
   // By the monotonic time when they are due.
   std::multimap<absl::Duration, absl::AnyInvocable<void()>> callbacks_
       ABSL_GUARDED_BY(mutex_);

@@ -19,12 +19,12 @@ constexpr absl::Duration kRetryAfterDraining = absl::Seconds(1);
 }  // namespace
 
 void Drain::CallBegan() const {
-  absl::MutexLock lock(&mutex_);
+  TimedMutexLock lock(&mutex_);
   ++calls_;
 }
 
 void Drain::CallEnded() const {
-  absl::MutexLock lock(&mutex_);
+  TimedMutexLock lock(&mutex_);
   --calls_;
 }
 
@@ -32,7 +32,7 @@ bool Drain::AwaitCalls(absl::Duration timeout) const {
   const auto none = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
     return calls_ == 0;
   };
-  absl::MutexLock lock(&mutex_);
+  TimedMutexLock lock(&mutex_);
   return mutex_.AwaitWithTimeout(absl::Condition(&none), timeout);
 }
 

@@ -14,9 +14,9 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
-#include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "common/grpc/channel.h"
+#include "common/timed_mutex.h"
 #include "server/core/executor.h"
 #include "server/core/metrics.h"
 #include "server/services/access.h"
@@ -40,7 +40,7 @@ class Drain {
 
  private:
   std::atomic<bool> started_ = false;
-  mutable absl::Mutex mutex_;
+  mutable TimedMutex mutex_;
   mutable int64_t calls_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 

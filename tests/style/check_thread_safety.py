@@ -21,7 +21,7 @@ FOLDERS = ("server/", "storage/")
 SKIPPED = 77
 # A member that a mutex of the class guards says so: a class with a mutex has at
 # least one ABSL_GUARDED_BY.
-MUTEX = re.compile(r"^\s*(mutable )?absl::Mutex \w+_?;", re.M)
+MUTEX = re.compile(r"^\s*(mutable )?(absl::|Timed)Mutex \w+_?;", re.M)
 
 
 def find_clang():

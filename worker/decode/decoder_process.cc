@@ -16,7 +16,7 @@
 #include "absl/cleanup/cleanup.h"
 #include "absl/memory/memory.h"
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
+#include "common/clock.h"
 #include "common/image/image_header.h"
 #include "common/status_macros.h"
 #include "worker/decode/decoder_protocol.h"
@@ -154,9 +154,10 @@ absl::Status DecoderProcess::Decode(absl::string_view file, int side,
 }
 
 absl::Status DecoderProcess::AwaitAnswer(absl::Duration limit) {
-  const absl::Time deadline = absl::Now() + limit;
+  const Clock& clock = Clock::Real();
+  const absl::Duration deadline = clock.MonotonicNow() + limit;
   while (true) {
-    const absl::Duration left = deadline - absl::Now();
+    const absl::Duration left = deadline - clock.MonotonicNow();
     pollfd entry = {socket_, POLLIN, 0};
     const int ready = poll(&entry, 1,
                            static_cast<int>(std::max<int64_t>(
@@ -164,7 +165,7 @@ absl::Status DecoderProcess::AwaitAnswer(absl::Duration limit) {
                                       left, absl::Milliseconds(1))))));
     if (ready > 0) return absl::OkStatus();
     if (ready < 0 && errno != EINTR) return SystemError("cannot wait");
-    if (deadline <= absl::Now()) {
+    if (deadline <= clock.MonotonicNow()) {
       return absl::DeadlineExceededError(absl::StrCat(
           "decoding took more than ", absl::FormatDuration(limit)));
     }

@@ -15,6 +15,7 @@
 #include "absl/time/time.h"
 #include "common/error.h"
 #include "common/grpc/status_conversion.h"
+#include "common/timed_mutex.h"
 #include "worker/serve/batch.h"
 #include "worker/transport/retry.h"
 
@@ -27,19 +28,19 @@ constexpr absl::Duration kDrainPoll = absl::Milliseconds(100);
 class Inbox {
  public:
   void Push(v1::ServeResponse message) {
-    absl::MutexLock lock(&mutex_);
+    TimedMutexLock lock(&mutex_);
     messages_.push_back(std::move(message));
   }
   // The stream has ended: nobody waits for what is here any more.
   void Close() {
-    absl::MutexLock lock(&mutex_);
+    TimedMutexLock lock(&mutex_);
     closed_ = true;
     messages_.clear();
   }
   // The next message; false when there will be none, or when `timeout` is
   // over without one.
   bool Pop(absl::Duration timeout, v1::ServeResponse& message) {
-    absl::MutexLock lock(&mutex_);
+    TimedMutexLock lock(&mutex_);
     mutex_.AwaitWithTimeout(
         absl::Condition(
             +[](Inbox* inbox) ABSL_NO_THREAD_SAFETY_ANALYSIS {
@@ -53,12 +54,12 @@ class Inbox {
     return true;
   }
   bool closed() const {
-    absl::MutexLock lock(&mutex_);
+    TimedMutexLock lock(&mutex_);
     return closed_ && messages_.empty();
   }
 
  private:
-  mutable absl::Mutex mutex_;
+  mutable TimedMutex mutex_;
   std::deque<v1::ServeResponse> messages_ ABSL_GUARDED_BY(mutex_);
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;
 };

@@ -15,7 +15,7 @@ Heartbeats::Heartbeats(transport::ServerConnection& connection,
 
 Heartbeats::~Heartbeats() {
   {
-    absl::MutexLock lock(&mutex_);
+    TimedMutexLock lock(&mutex_);
     ending_ = true;
   }
   if (thread_.joinable()) thread_.join();
@@ -26,7 +26,7 @@ void Heartbeats::Start() {
 }
 
 void Heartbeats::Take(const std::string& lease_token) {
-  absl::MutexLock lock(&mutex_);
+  TimedMutexLock lock(&mutex_);
   lease_token_ = lease_token;
   progress_ = Progress();
   lost_ = false;
@@ -36,17 +36,17 @@ void Heartbeats::Take(const std::string& lease_token) {
 }
 
 void Heartbeats::Drop() {
-  absl::MutexLock lock(&mutex_);
+  TimedMutexLock lock(&mutex_);
   lease_token_.clear();
 }
 
 void Heartbeats::SetProgress(const Progress& progress) {
-  absl::MutexLock lock(&mutex_);
+  TimedMutexLock lock(&mutex_);
   progress_ = progress;
 }
 
 Heartbeats::LeaseState Heartbeats::lease_state() const {
-  absl::MutexLock lock(&mutex_);
+  TimedMutexLock lock(&mutex_);
   if (lost_) return LeaseState::kLost;
   if (clock_.MonotonicNow() - last_good_ >= options_.fence_after) {
     return LeaseState::kFenced;
@@ -55,7 +55,7 @@ Heartbeats::LeaseState Heartbeats::lease_state() const {
 }
 
 v1::HeartbeatResponse::Wish Heartbeats::wish() const {
-  absl::MutexLock lock(&mutex_);
+  TimedMutexLock lock(&mutex_);
   return wish_;
 }
 
@@ -63,7 +63,7 @@ void Heartbeats::Beat() {
   v1::HeartbeatRequest request;
   request.set_worker_id(options_.registration.worker_id());
   {
-    absl::MutexLock lock(&mutex_);
+    TimedMutexLock lock(&mutex_);
     request.set_lease_token(lease_token_);
     request.set_step(progress_.step);
     request.set_total_steps(progress_.total_steps);
@@ -78,7 +78,7 @@ void Heartbeats::Beat() {
       spdlog::warn("Register: {}", std::string(registered.status().message()));
     }
   }
-  absl::MutexLock lock(&mutex_);
+  TimedMutexLock lock(&mutex_);
   // The answer may be about a lease that has been dropped meanwhile.
   if (request.lease_token().empty() || request.lease_token() != lease_token_) {
     return;
@@ -96,7 +96,7 @@ void Heartbeats::Beat() {
 void Heartbeats::Run() {
   while (true) {
     {
-      absl::MutexLock lock(&mutex_);
+      TimedMutexLock lock(&mutex_);
       const auto due = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
         return ending_ || taken_;
       };

@@ -5,10 +5,10 @@
 #include <thread>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "attune/v1/worker_service.pb.h"
 #include "common/clock.h"
+#include "common/timed_mutex.h"
 #include "worker/supervise/child_protocol.h"
 #include "worker/transport/server_connection.h"
 #include "worker/transport/stop_signal.h"
@@ -69,7 +69,7 @@ class Heartbeats {
   transport::ServerConnection& connection_;
   const Clock& clock_;
   const Options options_;
-  mutable absl::Mutex mutex_;
+  mutable TimedMutex mutex_;
   std::string lease_token_ ABSL_GUARDED_BY(mutex_);
   Progress progress_ ABSL_GUARDED_BY(mutex_);
   bool lost_ ABSL_GUARDED_BY(mutex_) = false;

@@ -15,33 +15,33 @@ MetricsReporter::MetricsReporter(ServerConnection& connection,
 
 MetricsReporter::~MetricsReporter() {
   {
-    absl::MutexLock lock(&mutex_);
+    TimedMutexLock lock(&mutex_);
     ending_ = true;
   }
   thread_.join();
 }
 
 void MetricsReporter::SetTotalSteps(int64_t total_steps) {
-  absl::MutexLock lock(&mutex_);
+  TimedMutexLock lock(&mutex_);
   total_steps_ = total_steps;
 }
 
 void MetricsReporter::Add(v1::MetricRow row) {
-  absl::MutexLock lock(&mutex_);
+  TimedMutexLock lock(&mutex_);
   if (!status_.ok()) return;
   rows_.push_back(std::move(row));
   ++added_;
 }
 
 void MetricsReporter::AddNote(std::string note) {
-  absl::MutexLock lock(&mutex_);
+  TimedMutexLock lock(&mutex_);
   if (!status_.ok()) return;
   notes_.push_back(std::move(note));
   ++added_;
 }
 
 absl::Status MetricsReporter::Flush() {
-  absl::MutexLock lock(&mutex_);
+  TimedMutexLock lock(&mutex_);
   const int64_t goal = added_;
   ++flushes_;
   const auto done = [this, goal]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
@@ -53,7 +53,7 @@ absl::Status MetricsReporter::Flush() {
 }
 
 absl::Status MetricsReporter::status() const {
-  absl::MutexLock lock(&mutex_);
+  TimedMutexLock lock(&mutex_);
   return status_;
 }
 
@@ -74,7 +74,7 @@ bool MetricsReporter::AwaitDue() {
 }
 
 void MetricsReporter::Run() {
-  absl::MutexLock lock(&mutex_);
+  TimedMutexLock lock(&mutex_);
   while (AwaitDue()) {
     v1::ReportMetricsRequest request;
     request.set_lease_token(lease_token_);

@@ -9,9 +9,9 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
-#include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "attune/v1/job_service.pb.h"
+#include "common/timed_mutex.h"
 #include "worker/transport/server_connection.h"
 
 namespace attune::transport {
@@ -63,7 +63,7 @@ class MetricsReporter {
   ServerConnection& connection_;
   const std::string lease_token_;
   const Options options_;
-  mutable absl::Mutex mutex_;
+  mutable TimedMutex mutex_;
   std::deque<v1::MetricRow> rows_ ABSL_GUARDED_BY(mutex_);
   std::deque<std::string> notes_ ABSL_GUARDED_BY(mutex_);
   int64_t total_steps_ ABSL_GUARDED_BY(mutex_) = 0;

@@ -3,31 +3,31 @@
 namespace attune::transport {
 
 void StopSignal::Stop() {
-  absl::MutexLock lock(&mutex_);
+  TimedMutexLock lock(&mutex_);
   stopped_ = true;
   for (grpc::ClientContext* call : calls_) call->TryCancel();
 }
 
 bool StopSignal::stopped() const {
-  absl::MutexLock lock(&mutex_);
+  TimedMutexLock lock(&mutex_);
   return stopped_;
 }
 
 bool StopSignal::WaitFor(absl::Duration duration) const {
-  absl::MutexLock lock(&mutex_);
+  TimedMutexLock lock(&mutex_);
   return mutex_.AwaitWithTimeout(absl::Condition(&stopped_), duration);
 }
 
 StopSignal::Scope::Scope(StopSignal& signal, grpc::ClientContext& context)
     : signal_(signal), context_(context) {
-  absl::MutexLock lock(&signal_.mutex_);
+  TimedMutexLock lock(&signal_.mutex_);
   signal_.calls_.insert(&context_);
   // A context that is cancelled before its call begins makes it CANCELLED.
   if (signal_.stopped_) context_.TryCancel();
 }
 
 StopSignal::Scope::~Scope() {
-  absl::MutexLock lock(&signal_.mutex_);
+  TimedMutexLock lock(&signal_.mutex_);
   signal_.calls_.erase(&context_);
 }
 

@@ -5,8 +5,8 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_set.h"
-#include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "common/timed_mutex.h"
 
 namespace attune::transport {
 
@@ -39,7 +39,7 @@ class StopSignal {
   };
 
  private:
-  mutable absl::Mutex mutex_;
+  mutable TimedMutex mutex_;
   bool stopped_ ABSL_GUARDED_BY(mutex_) = false;
   absl::flat_hash_set<grpc::ClientContext*> calls_ ABSL_GUARDED_BY(mutex_);
 };
