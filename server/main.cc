@@ -128,6 +128,11 @@ void AddFlags(CLI::App& app, Flags& flags, Seconds& seconds) {
                  "Threads for work that waits for the disk")
       ->check(CLI::Range(1, 256))
       ->capture_default_str();
+  app.add_option("--max-buffered-bytes", server.max_buffered_bytes,
+                 "Bytes of messages that are arriving, of all connections; "
+                 "beyond it gRPC resets some")
+      ->check(CLI::Range(int64_t{64} << 20, int64_t{1} << 40))
+      ->capture_default_str();
   app.add_option("--max-streams", server.max_concurrent_streams,
                  "Calls at a time on one connection")
       ->check(CLI::PositiveNumber)

@@ -3,6 +3,7 @@
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/health_check_service_interface.h>
+#include <grpcpp/resource_quota.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
@@ -175,6 +176,11 @@ absl::Status GrpcServer::BeginGrpc(Clock& clock) {
   }
   grpc::ServerBuilder builder;
   ApplyServerLimits(builder);
+  // A message is refused for its size once it has arrived: without this, one of
+  // a gibibyte takes that much memory.
+  grpc::ResourceQuota quota("attune-server");
+  quota.Resize(static_cast<size_t>(options_.max_buffered_bytes));
+  builder.SetResourceQuota(quota);
   // Its size limit would apply to what a compressed request inflates to only.
   builder.SetCompressionAlgorithmSupportStatus(GRPC_COMPRESS_DEFLATE, false);
   builder.SetCompressionAlgorithmSupportStatus(GRPC_COMPRESS_GZIP, false);

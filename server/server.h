@@ -39,6 +39,9 @@ struct ServerOptions {
   int blocking_threads = 8;
   // Calls at a time on one connection.
   int max_concurrent_streams = 1024;
+  // Bytes of messages on their way in; gRPC resets streams, any of them, to
+  // stay below. It applies its limit of a message to whole ones only.
+  int64_t max_buffered_bytes = int64_t{512} << 20;
   // Streams of users open at a time: uploads and imports, downloads and
   // exports, watches of jobs.
   int max_uploads = 64;
