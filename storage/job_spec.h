@@ -101,6 +101,9 @@ struct EvaluateSpec {
   bool truncate = false;
   std::vector<std::string> group_by = {};  // attributes; empty: those that fit
   int64_t seed = 0;
+  // Of a model with a linear head; unset: it has none, or an older build made
+  // the job, and what was trained (1) is meant.
+  std::optional<double> t = {};
 
   friend bool operator==(const EvaluateSpec&, const EvaluateSpec&) = default;
 };

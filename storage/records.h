@@ -168,6 +168,8 @@ struct Evaluation {
   std::string dataset_digest;
   std::string model;    // NAME:N
   std::string against;  // NAME:N or ""
+  // Of the job's EvaluateSpec, given by the store.
+  std::optional<double> t = {};
   std::vector<Figure> figures;
   std::vector<Figure> against_figures;
   std::vector<FigureComparison> comparisons;

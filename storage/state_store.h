@@ -115,7 +115,7 @@ class JobStore {
   virtual absl::Status DeleteCheckpoint(absl::string_view job_id,
                                         int64_t step) = 0;
 
-  // Ignores the id. ALREADY_EXISTS when the job has one of this model.
+  // Ignores the id and t. ALREADY_EXISTS when the job has one of this model.
   virtual absl::Status InsertEvaluation(const Evaluation& evaluation) = 0;
   // Of one version, or for "" the one that was stored first. NOT_FOUND.
   virtual absl::StatusOr<Evaluation> GetEvaluation(

@@ -40,7 +40,7 @@ absl::Status List(CommandContext& context, const std::string& model,
   Table table({"JOB", "MODEL", "AGAINST", "DATASET", "CREATED", "FIGURES"});
   for (const v1::Evaluation& evaluation : all.evaluations()) {
     table.AddRow(
-        {evaluation.job_id(), evaluation.model(), evaluation.against(),
+        {evaluation.job_id(), MeasuredVersion(evaluation), evaluation.against(),
          evaluation.dataset(), FormatTime(evaluation.create_time()),
          absl::StrJoin(evaluation.figures(), ", ",
                        [](std::string* text, const v1::Figure& figure) {

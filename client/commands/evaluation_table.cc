@@ -66,9 +66,9 @@ class FigureTable {
               std::vector<std::string> leading)
       : header_(std::move(leading)) {
     for (const std::string& name :
-         {evaluation.model(), std::string("95 %"), evaluation.against(),
-          std::string("95 %"), std::string("DIFFERENCE"), std::string("95 %"),
-          std::string("P"), std::string("COUNT")}) {
+         {MeasuredVersion(evaluation), std::string("95 %"),
+          evaluation.against(), std::string("95 %"), std::string("DIFFERENCE"),
+          std::string("95 %"), std::string("P"), std::string("COUNT")}) {
       header_.push_back(name);
     }
   }
@@ -190,7 +190,8 @@ void PrintCsv(const v1::Evaluation& evaluation, std::ostream& out) {
         << CsvText(figure.attribute()) << ',' << CsvText(figure.group()) << ','
         << CsvText(figure.candidate()) << ',' << figure.count() << ','
         << numbers(line.model) << ',' << numbers(line.against) << ','
-        << difference << '\n';
+        << difference << ','
+        << (evaluation.has_t() ? ExactNumber(evaluation.t()) : "") << '\n';
   }
 }
 
@@ -211,6 +212,12 @@ absl::Status CheckEvaluationFormat(const CommandContext& context,
   return absl::OkStatus();
 }
 
+std::string MeasuredVersion(const v1::Evaluation& evaluation) {
+  return evaluation.has_t()
+             ? absl::StrCat(evaluation.model(), " t=", evaluation.t())
+             : evaluation.model();
+}
+
 void PrintEvaluations(CommandContext& context, const EvaluationFormat& format,
                       const std::vector<v1::Evaluation>& evaluations) {
   if (format.csv) {
@@ -218,7 +225,7 @@ void PrintEvaluations(CommandContext& context, const EvaluationFormat& format,
                      "attribute,group,candidate,count,value,low,high,"
                      "against_value,against_low,against_high,difference,"
                      "difference_low,difference_high,only_model,only_against,"
-                     "p_value\n";
+                     "p_value,t\n";
   }
   for (size_t i = 0; i < evaluations.size(); ++i) {
     if (context.json()) {

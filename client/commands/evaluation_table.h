@@ -2,6 +2,7 @@
 #define ATTUNE_CLIENT_COMMANDS_EVALUATION_TABLE_H_
 
 #include <CLI/CLI.hpp>
+#include <string>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -24,6 +25,9 @@ void AddEvaluationFormat(CLI::App& command, EvaluationFormat& format);
 // A usage error for --csv beside --output json.
 absl::Status CheckEvaluationFormat(const CommandContext& context,
                                    const EvaluationFormat& format);
+
+// "robust:1", or "robust:1 t=0.5" of a version with a linear head.
+std::string MeasuredVersion(const v1::Evaluation& evaluation);
 
 // Each evaluation as JSON on a line, all of them as one CSV file with a row a
 // figure, or as text.

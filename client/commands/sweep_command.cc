@@ -8,7 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "client/commands/cli.h"
-#include "client/commands/job_progress.h"
+#include "client/commands/job_batch.h"
 #include "client/commands/progress.h"
 #include "client/commands/sweep_options.h"
 #include "client/commands/sweep_table.h"
@@ -20,30 +20,6 @@ namespace {
 // "beta 0.1, kl-weight 1".
 std::string Describe(const SweepPoint& point) {
   return absl::StrJoin(point.values, ", ", absl::PairFormatter(" "));
-}
-
-// Queues all jobs, or none: those that were made are cancelled when the server
-// refuses one.
-absl::StatusOr<std::vector<v1::Job>> CreateJobs(
-    AttuneClient& client, const std::vector<SweepPoint>& points) {
-  std::vector<v1::Job> jobs;
-  for (const SweepPoint& point : points) {
-    v1::CreateJobRequest request;
-    *request.mutable_train() = point.spec;
-    absl::StatusOr<v1::Job> job = client.CreateJob(request);
-    if (job.ok()) {
-      jobs.push_back(*std::move(job));
-      continue;
-    }
-    for (const v1::Job& made : jobs) {
-      v1::CancelJobRequest cancel;
-      cancel.set_id(made.id());
-      // The refusal is what is told.
-      client.CancelJob(cancel).IgnoreError();
-    }
-    return job.status();
-  }
-  return jobs;
 }
 
 std::map<std::string, double> ToMap(
@@ -58,13 +34,7 @@ std::map<std::string, double> ToMap(
 absl::StatusOr<SweepRow> Finish(AttuneClient& client, ProgressLine& line,
                                 const SweepPoint& point, const std::string& id,
                                 SweepRow* base) {
-  JobProgress progress(line);
-  ATTUNE_ASSIGN_OR_RETURN(
-      const v1::Job job,
-      client.WatchJob(id, [&](const v1::WatchJobResponse& message) {
-        progress.Update(message);
-        return absl::OkStatus();
-      }));
+  ATTUNE_ASSIGN_OR_RETURN(const v1::Job job, WaitForJob(client, line, id));
   SweepRow row;
   row.values = point.values;
   row.job_id = id;
@@ -86,9 +56,13 @@ absl::StatusOr<ExitCode> Sweep(CommandContext& context,
                                SweepFormat format) {
   ATTUNE_ASSIGN_OR_RETURN(const std::vector<SweepPoint> points,
                           options.Expand());
+  std::vector<v1::CreateJobRequest> requests(points.size());
+  for (size_t i = 0; i < points.size(); ++i) {
+    *requests[i].mutable_train() = points[i].spec;
+  }
   AttuneClient& client = context.client();
   ATTUNE_ASSIGN_OR_RETURN(const std::vector<v1::Job> jobs,
-                          CreateJobs(client, points));
+                          CreateAllJobs(client, requests));
   // The base comes first.
   std::vector<SweepRow> rows(1);
   ExitCode code = kExitDone;

@@ -133,8 +133,12 @@ absl::StatusOr<std::vector<v1::Evaluation>> ListEvaluations(
     const absl::Status status = ForEachPage(
         request, [&](const auto& page) { return client.ListEvaluations(page); },
         [&](const v1::ListEvaluationsResponse& page) {
-          all.insert(all.end(), page.evaluations().begin(),
-                     page.evaluations().end());
+          for (const v1::Evaluation& evaluation : page.evaluations()) {
+            // Of a linear head what was trained is told, not a point of its
+            // curve.
+            if (evaluation.has_t() && evaluation.t() != 1) continue;
+            all.push_back(evaluation);
+          }
         });
     if (!absl::IsNotFound(status)) ATTUNE_RETURN_IF_ERROR(status);
   }

@@ -7,6 +7,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/string_view.h"
 #include "common/digest.h"
+#include "server/core/linear_head.h"
 
 namespace attune::core {
 namespace {
@@ -95,6 +96,9 @@ void AddSpec(const storage::EvaluateSpec& spec, FieldList& fields) {
   fields.Add("truncate", static_cast<int64_t>(spec.truncate));
   for (const std::string& key : spec.group_by) fields.Add("group_by", key);
   fields.Add("seed", spec.seed);
+  // What was trained is no field: jobs of a head made before there was a knob
+  // keep their digest.
+  if (spec.t.value_or(kTrainedKnob) != kTrainedKnob) fields.Add("t", *spec.t);
 }
 
 void AddSpec(const storage::ValidateSpec& spec, FieldList& fields) {

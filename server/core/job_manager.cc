@@ -5,13 +5,13 @@
 #include "common/error.h"
 #include "common/failpoint.h"
 #include "common/ids.h"
-#include "common/safetensors/clip_layout.h"
 #include "common/status_macros.h"
 #include "server/core/dataset_checks.h"
 #include "server/core/evaluation_checks.h"
 #include "server/core/job_digest.h"
 #include "server/core/job_inputs.h"
 #include "server/core/job_moves.h"
+#include "server/core/linear_head.h"
 #include "server/core/selector.h"
 
 namespace attune::core {
@@ -26,13 +26,22 @@ namespace {
 absl::Status CheckBase(StateTransaction& transaction, const Version& base) {
   ATTUNE_ASSIGN_OR_RETURN(const storage::TensorManifest manifest,
                           transaction.models().GetManifest(base.digest));
-  for (const storage::TensorEntry& tensor : manifest) {
-    if (tensor.name != kHeadDirections) continue;
-    return Error(absl::StatusCode::kFailedPrecondition, "BASE_HAS_HEAD",
-                 absl::StrCat(VersionName(base),
-                              " has a linear head, which no training starts "
-                              "from: name the version that it was made from"));
-  }
+  if (!HasLinearHead(manifest)) return absl::OkStatus();
+  return Error(absl::StatusCode::kFailedPrecondition, "BASE_HAS_HEAD",
+               absl::StrCat(VersionName(base),
+                            " has a linear head, which no training starts "
+                            "from: name the version that it was made from"));
+}
+
+// Fills in spec.t for a model with a linear head and refuses it for another.
+absl::Status FillInKnob(StateTransaction& transaction, const Version& model,
+                        storage::EvaluateSpec& spec) {
+  ATTUNE_ASSIGN_OR_RETURN(const storage::TensorManifest manifest,
+                          transaction.models().GetManifest(model.digest));
+  const bool has_head = HasLinearHead(manifest);
+  ATTUNE_ASSIGN_OR_RETURN(const double t,
+                          ResolveKnob(has_head, spec.t, "evaluate.t"));
+  if (has_head) spec.t = t;
   return absl::OkStatus();
 }
 
@@ -94,6 +103,7 @@ absl::StatusOr<Job> JobManager::CreateEvaluate(const EvaluateRequest& request,
             const Version model,
             ResolveSelector(transaction, "evaluate.model", spec.model));
         spec.model = VersionName(model);
+        ATTUNE_RETURN_IF_ERROR(FillInKnob(transaction, model, spec));
         ATTUNE_ASSIGN_OR_RETURN(const Dataset dataset,
                                 GetSealedDataset(transaction, spec.dataset));
         ATTUNE_RETURN_IF_ERROR(

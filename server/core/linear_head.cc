@@ -88,11 +88,14 @@ absl::StatusOr<std::optional<LinearHead>> ReadLinearHead(
   return head;
 }
 
-absl::StatusOr<double> ResolveKnob(const std::optional<LinearHead>& head,
-                                   std::optional<double> t,
+bool HasLinearHead(const storage::TensorManifest& manifest) {
+  return Find(manifest, kHeadDirections) != nullptr;
+}
+
+absl::StatusOr<double> ResolveKnob(bool has_head, std::optional<double> t,
                                    absl::string_view field) {
-  if (!t.has_value()) return head.has_value() ? kTrainedKnob : 0;
-  if (!head.has_value()) {
+  if (!t.has_value()) return has_head ? kTrainedKnob : 0;
+  if (!has_head) {
     return InvalidFields("NO_LINEAR_HEAD",
                          {{std::string(field),
                            "the version has no linear head: leave it unset"}});

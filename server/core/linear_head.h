@@ -38,12 +38,14 @@ struct LinearHead {
 absl::StatusOr<std::optional<LinearHead>> ReadLinearHead(
     const storage::TensorManifest& manifest, const storage::BlobStore& blobs);
 
+// Whether a version with these tensors has one.
+bool HasLinearHead(const storage::TensorManifest& manifest);
+
 // The t of a call: the one asked for, else kTrainedKnob for a version with a
 // head and 0 without. INVALID_ARGUMENT naming `field` when it is not in
 // [−kMaxKnob, kMaxKnob] (INVALID_FIELD) or is asked of a version without a head
 // (NO_LINEAR_HEAD).
-absl::StatusOr<double> ResolveKnob(const std::optional<LinearHead>& head,
-                                   std::optional<double> t,
+absl::StatusOr<double> ResolveKnob(bool has_head, std::optional<double> t,
                                    absl::string_view field);
 
 }  // namespace attune::core

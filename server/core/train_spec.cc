@@ -316,7 +316,8 @@ absl::StatusOr<EvaluateSpec> ResolveEvaluateSpec(
                       .templates = request.templates,
                       .truncate = request.truncate,
                       .group_by = request.group_by,
-                      .seed = request.seed};
+                      .seed = request.seed,
+                      .t = request.t};
 }
 
 absl::Status CheckTrainedPart(const storage::TrainedPart& part,

@@ -67,6 +67,7 @@ struct EvaluateRequest {
   bool truncate = false;
   std::vector<std::string> group_by = {};
   int64_t seed = 0;
+  std::optional<double> t = {};
 };
 
 // INVALID_ARGUMENT naming every field that is wrong, such as

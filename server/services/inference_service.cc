@@ -123,7 +123,8 @@ grpc::ServerUnaryReactor* InferenceService::EmbedImages(
         }
         auto version = resolver_.Resolve("version", request->version());
         if (!version.ok()) return call->Done(version.status());
-        const auto t = core::ResolveKnob((*version)->head, Knob(*request), "t");
+        const auto t = core::ResolveKnob((*version)->head.has_value(),
+                                         Knob(*request), "t");
         if (!t.ok()) return call->Done(t.status());
         response->set_version(core::VersionName((*version)->version));
         const std::vector<absl::string_view> images(request->images().begin(),
@@ -174,7 +175,8 @@ grpc::ServerUnaryReactor* InferenceService::EmbedTexts(
         if (!version.ok()) return call->Done(version.status());
         auto rows = validated_rows(**version);
         if (!rows.ok()) return call->Done(rows.status());
-        const auto t = core::ResolveKnob((*version)->head, Knob(*request), "t");
+        const auto t = core::ResolveKnob((*version)->head.has_value(),
+                                         Knob(*request), "t");
         if (!t.ok()) return call->Done(t.status());
         response->set_version(core::VersionName((*version)->version));
         embedder_.EmbedTexts(
@@ -203,7 +205,8 @@ grpc::ServerUnaryReactor* InferenceService::ClassifyImages(
         if (!status.ok()) return call->Done(status);
         auto version = resolver_.Resolve("version", request->version());
         if (!version.ok()) return call->Done(version.status());
-        const auto t = core::ResolveKnob((*version)->head, Knob(*request), "t");
+        const auto t = core::ResolveKnob((*version)->head.has_value(),
+                                         Knob(*request), "t");
         if (!t.ok()) return call->Done(t.status());
         response->set_version(core::VersionName((*version)->version));
         auto view = std::make_shared<QueryView>(
@@ -248,8 +251,9 @@ grpc::ServerUnaryReactor* InferenceService::Compare(
         for (int i = 0; i < 2; ++i) {
           // A version without a head takes no part in the knob.
           const bool asked = versions[i]->head || !has_head;
-          const auto t = core::ResolveKnob(
-              versions[i]->head, asked ? Knob(*request) : std::nullopt, "t");
+          const auto t =
+              core::ResolveKnob(versions[i]->head.has_value(),
+                                asked ? Knob(*request) : std::nullopt, "t");
           if (!t.ok()) return call->Done(t.status());
           knobs[i] = *t;
         }

@@ -62,6 +62,7 @@ v1::Evaluation ToEvaluationProto(const storage::Evaluation& evaluation,
   proto.set_dataset_digest(evaluation.dataset_digest);
   proto.set_model(evaluation.model);
   proto.set_against(evaluation.against);
+  ATTUNE_SET_OPTIONAL(proto, t, evaluation.t);
   const auto add = [with_parts](const std::vector<storage::Figure>& figures,
                                 auto* whole, auto* parts) {
     for (const storage::Figure& figure : figures) {
@@ -201,6 +202,7 @@ v1::EvaluateSpec ToProto(const storage::EvaluateSpec& spec) {
   proto.set_truncate(spec.truncate);
   proto.mutable_group_by()->Add(spec.group_by.begin(), spec.group_by.end());
   proto.set_seed(spec.seed);
+  ATTUNE_SET_OPTIONAL(proto, t, spec.t);
   return proto;
 }
 
@@ -330,7 +332,8 @@ core::EvaluateRequest FromProto(const v1::EvaluateSpec& spec) {
           .templates = {spec.templates().begin(), spec.templates().end()},
           .truncate = spec.truncate(),
           .group_by = {spec.group_by().begin(), spec.group_by().end()},
-          .seed = spec.seed()};
+          .seed = spec.seed(),
+          .t = ATTUNE_GET_OPTIONAL(spec, t)};
 }
 
 storage::MetricRow FromProto(const v1::MetricRow& row, absl::Time now) {

@@ -47,7 +47,8 @@ JobEvent ReadEvent(Row& row) {
 
 constexpr absl::string_view kSelectEvaluation =
     "SELECT e.id, j.id, e.create_time, e.dataset, e.dataset_digest, e.model,"
-    " e.against, e.figures, e.against_figures, e.comparisons"
+    " e.against, json_extract(j.spec, '$.evaluate.t'), e.figures,"
+    " e.against_figures, e.comparisons"
     " FROM evaluations e JOIN jobs j ON j.sequence = e.job";
 
 Evaluation ReadEvaluation(Row& row) {
@@ -59,6 +60,7 @@ Evaluation ReadEvaluation(Row& row) {
   evaluation.dataset_digest = row.Text();
   evaluation.model = row.Text();
   evaluation.against = row.Text();
+  evaluation.t = row.OptionalReal();
   evaluation.figures = FromJson<std::vector<Figure>>(row.Text());
   evaluation.against_figures = FromJson<std::vector<Figure>>(row.Text());
   evaluation.comparisons = FromJson<std::vector<FigureComparison>>(row.Text());

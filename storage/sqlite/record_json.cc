@@ -100,7 +100,7 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(
     head_penalty, guard, precision)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(EvaluateSpec, dataset, model,
                                                 against, templates, truncate,
-                                                group_by, seed)
+                                                group_by, seed, t)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(ValidateSpec, dataset)
 
 std::string ToJson(const JobSpec& spec) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <string>
 
+#include "absl/strings/str_cat.h"
 #include "client/commands/cli.h"
 #include "common/error.h"
 #include "gmock/gmock.h"
@@ -12,6 +13,7 @@
 namespace attune::client {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 class JobCliTest : public CliTest {
@@ -307,14 +309,14 @@ TEST_F(JobCliTest, AnEvaluationAsCsvHasARowAFigure) {
       "job_id,dataset,model,against,figure,class_label,attribute,group,"
       "candidate,count,value,low,high,against_value,against_low,against_high,"
       "difference,difference_low,difference_high,only_model,only_against,"
-      "p_value\n"
+      "p_value,t\n"
       "job-1,rta,robust:1,base:1,clean_top1,,,,,8,0.75,0.5,1,0.5,0.125,0.875,"
-      "0.25,0,0.5,2,0,0.5\n"
+      "0.25,0,0.5,2,0,0.5,\n"
       "job-1,rta,robust:1,base:1,clean_top1,\"a \"\"dog\"\", small\",,,,8,0.75,"
-      "0.5,1,0.5,0.125,0.875,0.25,0,0.5,2,0,0.5\n"
-      "job-1,rta,robust:1,base:1,skew_gap,,gender,,,16,0.125,,,,,,,,,,,\n"
+      "0.5,1,0.5,0.125,0.875,0.25,0,0.5,2,0,0.5,\n"
+      "job-1,rta,robust:1,base:1,skew_gap,,gender,,,16,0.125,,,,,,,,,,,,\n"
       "job-1,rta,robust:1,base:1,skew_share,,gender,man,a nurse,4,0.5,,,,,,,,,"
-      ",,\n");
+      ",,,\n");
   EXPECT_EQ(Run({"--output", "json", "evaluation", "show", "job-1", "--csv"}),
             kExitUsage);
 }
@@ -328,6 +330,138 @@ TEST_F(JobCliTest, EvaluationsAreListedWithTheirFigures) {
   EXPECT_EQ(out_.str(),
             "JOB    MODEL     AGAINST  DATASET  CREATED  FIGURES\n"
             "job-1  robust:1  base:1   rta               clean_top1 0.7500\n");
+}
+
+// A version with a linear head, measured at one setting of its knob.
+v1::Evaluation KnobEvaluation(const std::string& job, double t, double value) {
+  v1::Evaluation evaluation;
+  evaluation.set_job_id(job);
+  evaluation.set_dataset("colours");
+  evaluation.set_model("neutral:1");
+  evaluation.set_t(t);
+  v1::Figure& figure = *evaluation.add_figures();
+  figure.set_name("pair_accuracy");
+  figure.set_value(value);
+  figure.set_count(8);
+  figure.set_low(value - 0.125);
+  figure.set_high(value + 0.125);
+  return evaluation;
+}
+
+class KnobCliTest : public JobCliTest {
+ protected:
+  // Makes the next jobs, of t = -0.5 and onwards by 0.5, end in these states.
+  void JobsEndIn(const std::vector<v1::JobState>& states) {
+    absl::MutexLock lock(&fake_.mutex);
+    for (size_t i = 0; i < states.size(); ++i) {
+      const std::string id = absl::StrCat("job-", i + 1);
+      const double t = 0.5 * static_cast<double>(i) - 0.5;
+      fake_.job_ids.push_back(id);
+      v1::WatchJobResponse response;
+      response.set_cursor("1");
+      response.mutable_job()->set_id(id);
+      response.mutable_job()->set_state(states[i]);
+      fake_.watches.push_back({{response}, absl::OkStatus()});
+      fake_.evaluations[id] = KnobEvaluation(id, t, 0.75 - t / 4);
+    }
+  }
+
+  ExitCode Sweep(std::vector<std::string> more) {
+    std::vector<std::string> arguments = {
+        "evaluate", "--dataset", "colours",     "--model",
+        "neutral",  "--t-sweep", "-0.5:0.5:0.5"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return Run(std::move(arguments));
+  }
+};
+
+TEST_F(KnobCliTest, AKnobIsSentOnlyWhereItIsGiven) {
+  WatchEndsIn(v1::JOB_STATE_SUCCEEDED);
+  WatchEndsIn(v1::JOB_STATE_SUCCEEDED);
+  {
+    absl::MutexLock lock(&fake_.mutex);
+    fake_.evaluation = KnobEvaluation("job-1", -0.5, 0.5);
+  }
+  EXPECT_EQ(Run({"evaluate", "--dataset", "colours", "--model", "neutral",
+                 "--t", "-0.5"}),
+            kExitDone);
+  EXPECT_EQ(out_.str(),
+            "FIGURE         neutral:1 t=-0.5  95 %            COUNT\n"
+            "pair_accuracy            0.5000  [0.375, 0.625]      8\n");
+  EXPECT_EQ(Run({"evaluate", "--dataset", "colours", "--model", "neutral"}),
+            kExitDone);
+  absl::MutexLock lock(&fake_.mutex);
+  EXPECT_EQ(fake_.created_jobs.at(0).evaluate().t(), -0.5);
+  EXPECT_FALSE(fake_.created_jobs.at(1).evaluate().has_t());
+}
+
+TEST_F(KnobCliTest, ASweepMakesAJobForEverySettingAndPrintsTheCurve) {
+  JobsEndIn({v1::JOB_STATE_SUCCEEDED, v1::JOB_STATE_SUCCEEDED,
+             v1::JOB_STATE_SUCCEEDED});
+  EXPECT_EQ(Sweep({}), kExitDone) << err_.str();
+  EXPECT_EQ(out_.str(),
+            "   T  PAIR_ACCURACY  95 %            JOB_ID\n"
+            "-0.5         0.8750  [0.750, 1.000]  job-1\n"
+            "   0         0.7500  [0.625, 0.875]  job-2\n"
+            " 0.5         0.6250  [0.500, 0.750]  job-3\n");
+  absl::MutexLock lock(&fake_.mutex);
+  ASSERT_EQ(fake_.created_jobs.size(), 3u);
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(fake_.created_jobs[i].evaluate().t(), 0.5 * i - 0.5);
+    EXPECT_TRUE(fake_.created_jobs[i].evaluate().has_t());
+    EXPECT_EQ(fake_.created_jobs[i].evaluate().model(), "neutral");
+  }
+}
+
+TEST_F(KnobCliTest, ASweepsJsonHasALineForEverySettingAndItsCsvAColumn) {
+  JobsEndIn({v1::JOB_STATE_SUCCEEDED, v1::JOB_STATE_SUCCEEDED,
+             v1::JOB_STATE_SUCCEEDED});
+  EXPECT_EQ(Sweep({"--output", "json"}), kExitDone);
+  EXPECT_EQ(Lines(), 3);
+  EXPECT_THAT(out_.str(), HasSubstr("\"t\":-0.5"));
+  EXPECT_THAT(out_.str(), HasSubstr("\"t\":0,"));
+  JobsEndIn({v1::JOB_STATE_SUCCEEDED, v1::JOB_STATE_SUCCEEDED,
+             v1::JOB_STATE_SUCCEEDED});
+  EXPECT_EQ(Sweep({"--csv"}), kExitDone);
+  EXPECT_EQ(Lines(), 4);
+  EXPECT_THAT(out_.str(),
+              HasSubstr("job-3,colours,neutral:1,,pair_accuracy,,,,,8,0.625,"
+                        "0.5,0.75,,,,,,,,,,0.5\n"));
+}
+
+TEST_F(KnobCliTest, ASweepWithAFailedJobPrintsTheOthersAndReturnsThree) {
+  JobsEndIn(
+      {v1::JOB_STATE_SUCCEEDED, v1::JOB_STATE_FAILED, v1::JOB_STATE_SUCCEEDED});
+  EXPECT_EQ(Sweep({}), kExitJobFailed);
+  EXPECT_EQ(Lines(), 3);
+  EXPECT_THAT(err_.str(), HasSubstr("job-2 failed"));
+}
+
+TEST_F(KnobCliTest, ASweepThatIsRefusedCancelsWhatItHasMade) {
+  JobsEndIn({v1::JOB_STATE_SUCCEEDED});
+  {
+    absl::MutexLock lock(&fake_.mutex);
+    fake_.failures = {absl::OkStatus(), absl::InvalidArgumentError("no head")};
+  }
+  EXPECT_EQ(Sweep({}), kExitFailed);
+  EXPECT_THAT(err_.str(), HasSubstr("no head"));
+  absl::MutexLock lock(&fake_.mutex);
+  EXPECT_THAT(fake_.cancelled_ids, ElementsAre("job-1"));
+}
+
+TEST_F(KnobCliTest, WhatASweepCannotHaveIsAUsageError) {
+  for (const std::vector<std::string>& more :
+       {std::vector<std::string>{"--t", "1"},
+        {"--tables"},
+        {"--csv", "--output", "json"}}) {
+    EXPECT_EQ(Sweep(more), kExitUsage);
+  }
+  EXPECT_EQ(Run({"evaluate", "--dataset", "colours", "--model", "neutral",
+                 "--t-sweep", "-1:1"}),
+            kExitUsage);
+  EXPECT_THAT(err_.str(), HasSubstr("FIRST:LAST:STEP"));
+  absl::MutexLock lock(&fake_.mutex);
+  EXPECT_EQ(fake_.call_count, 0);
 }
 
 TEST_F(JobCliTest, AnEvaluationThatFailsReturnsThree) {

@@ -22,8 +22,10 @@ absl::StatusOr<v1::EvaluateResult> RunEvaluateTask(
   ATTUNE_ASSIGN_OR_RETURN(
       const content::LoadedVersion model,
       content::LoadVersion(context.connection, task.model(), context.device));
-  ATTUNE_ASSIGN_OR_RETURN(const evaluate::Answers answers,
-                          evaluator.Answer(model.config, model.tensors));
+  ATTUNE_ASSIGN_OR_RETURN(
+      const evaluate::Answers answers,
+      spec.has_t() ? evaluator.Answer(model.config, model.tensors, spec.t())
+                   : evaluator.Answer(model.config, model.tensors));
   if (!task.has_against()) return ToResult(evaluator.Report(answers, nullptr));
   ATTUNE_ASSIGN_OR_RETURN(
       const content::LoadedVersion against,

@@ -111,7 +111,7 @@ absl::Status Evaluator::AddExample(const v1::Example& example) {
 }
 
 absl::StatusOr<at::Tensor> Evaluator::ImageEmbeddings(
-    const ClipConfig& config, const model::Tensors& tensors) {
+    const ClipConfig& config, const model::Tensors& tensors, double t) {
   std::unique_ptr<PixelStore>& store = pixels_[config.image_size];
   const auto report = [this](int64_t done, int64_t total) {
     if (options_.beside_training) {
@@ -144,9 +144,8 @@ absl::StatusOr<at::Tensor> Evaluator::ImageEmbeddings(
     report(static_cast<int64_t>(std::min(at + kImagesAtATime, images.size())),
            static_cast<int64_t>(images.size()));
   }
-  // Of a linear head as it was trained, t = 1: f(x)ᵀ V S²ᵗ Vᵀ g(y) needs one
-  // side changed.
-  return model::ApplyHead(tensors, at::cat(parts), 2);
+  // Of a linear head f(x)ᵀ V S²ᵗ Vᵀ g(y) needs but one side changed.
+  return model::ApplyHead(tensors, at::cat(parts), 2 * t);
 }
 
 absl::StatusOr<at::Tensor> Evaluator::TextEmbeddings(
@@ -189,19 +188,19 @@ absl::StatusOr<at::Tensor> Evaluator::CandidateEmbeddings(
 }
 
 absl::StatusOr<evaluate::Answers> Evaluator::Answer(
-    const ClipConfig& config, const model::Tensors& tensors) {
+    const ClipConfig& config, const model::Tensors& tensors, double t) {
   return model::CatchTorchErrors(
-      [&] { return AnswerOrThrow(config, tensors); });
+      [&] { return AnswerOrThrow(config, tensors, t); });
 }
 
 absl::StatusOr<evaluate::Answers> Evaluator::AnswerOrThrow(
-    const ClipConfig& config, const model::Tensors& tensors) {
+    const ClipConfig& config, const model::Tensors& tensors, double t) {
   const c10::InferenceMode inference;
   const auto worked = [this] { context_->progress.Worked(); };
   evaluate::Answers answers;
   if (images_.empty()) return answers;
   ATTUNE_ASSIGN_OR_RETURN(const at::Tensor images,
-                          ImageEmbeddings(config, tensors));
+                          ImageEmbeddings(config, tensors, t));
   const auto of = [&](const std::vector<int64_t>& rows) {
     return images.index_select(0, Index(rows));
   };

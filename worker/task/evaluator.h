@@ -43,9 +43,11 @@ class Evaluator {
 
   // INVALID_ARGUMENT (reason TEXT_NOT_A_CANDIDATE) naming the example; errors
   // of PixelStore::Load and TokenRows; RESOURCE_EXHAUSTED (OUT_OF_MEMORY);
-  // CANCELLED when the task shall stop.
+  // CANCELLED when the task shall stop. `t` is the knob of a linear head;
+  // tensors without one ignore it.
   absl::StatusOr<evaluate::Answers> Answer(const ClipConfig& config,
-                                           const model::Tensors& tensors);
+                                           const model::Tensors& tensors,
+                                           double t = 1);
 
   // Figures with intervals and tables; of two versions when `against` is not
   // null.
@@ -76,14 +78,16 @@ class Evaluator {
   // images: [N, D] of the images that are used, [C, D] of the candidates,
   // [M, D] of the captions.
   absl::StatusOr<at::Tensor> ImageEmbeddings(const ClipConfig& config,
-                                             const model::Tensors& tensors);
+                                             const model::Tensors& tensors,
+                                             double t);
   absl::StatusOr<at::Tensor> CandidateEmbeddings(
       const ClipConfig& config, const model::Tensors& tensors) const;
   absl::StatusOr<at::Tensor> TextEmbeddings(
       const ClipConfig& config, const model::Tensors& tensors,
       const std::vector<std::string>& texts) const;
-  absl::StatusOr<evaluate::Answers> AnswerOrThrow(
-      const ClipConfig& config, const model::Tensors& tensors);
+  absl::StatusOr<evaluate::Answers> AnswerOrThrow(const ClipConfig& config,
+                                                  const model::Tensors& tensors,
+                                                  double t);
 
   const TaskContext* context_;
   ExampleSet examples_;

@@ -1,6 +1,9 @@
 #include "server/core/job_manager.h"
 
+#include <cmath>
+#include <optional>
 #include <string>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "common/error.h"
@@ -236,6 +239,53 @@ TEST_F(JobManagerTest, AnEvaluationPinsItsVersionsAndTakesTheBaseToCompare) {
   EXPECT_EQ(spec.against, "base:1");
 }
 
+TEST_F(JobManagerTest, AnEvaluationOfAHeadIsAtTheKnobOrWhatWasTrained) {
+  AddBase("head", /*head=*/true);
+  MakePreferences();
+  EvaluateRequest request;
+  request.dataset = "rta";
+  request.model = "head";
+  const auto knob = [&](std::optional<double> t) {
+    request.t = t;
+    const auto job = jobs_->CreateEvaluate(request, {});
+    EXPECT_THAT(job, IsOk());
+    return std::pair(std::get<storage::EvaluateSpec>(job->spec).t,
+                     job->config_digest);
+  };
+  const auto trained = knob(std::nullopt);
+  EXPECT_EQ(trained.first, 1);
+  EXPECT_EQ(knob(1), trained);
+  const auto half = knob(0.5);
+  EXPECT_EQ(half.first, 0.5);
+  EXPECT_NE(half.second, trained.second);
+  EXPECT_NE(knob(0).second, half.second);
+}
+
+TEST_F(JobManagerTest, AKnobWithoutAHeadOrOutOfRangeIsRefused) {
+  AddBase();
+  AddBase("head", /*head=*/true);
+  MakePreferences();
+  const std::string before = Everything();
+  EvaluateRequest request;
+  request.dataset = "rta";
+  request.model = "base";
+  // Against one with a head: the knob is the model's.
+  request.against = "head";
+  request.t = 0;
+  const absl::Status status = jobs_->CreateEvaluate(request, {}).status();
+  EXPECT_THAT(status, HasError(kInvalid, "NO_LINEAR_HEAD"));
+  ASSERT_THAT(ErrorFields(status), SizeIs(1));
+  EXPECT_EQ(ErrorFields(status)[0].field, "evaluate.t");
+  request.model = "head";
+  for (const double t : {-4.5, 5.0, std::nan("")}) {
+    request.t = t;
+    EXPECT_THAT(jobs_->CreateEvaluate(request, {}),
+                HasError(kInvalid, "INVALID_FIELD"))
+        << t;
+  }
+  EXPECT_EQ(Everything(), before);
+}
+
 TEST_F(JobManagerTest, ATemplateThatMakesATextTooLongIsRefused) {
   AddBase();
   MakePreferences();
@@ -426,6 +476,15 @@ TEST_F(JobManagerTest, TheConfigDigestChangesWithEveryInput) {
   other = spec;
   other.precision = storage::Precision::kAuto;
   EXPECT_NE(ConfigDigest(other, {"x", "y"}), digest);
+}
+
+TEST_F(JobManagerTest, AKnobAtItsDefaultLeavesTheDigestOfOlderJobs) {
+  storage::EvaluateSpec spec;
+  const std::string digest = ConfigDigest(spec, {});
+  spec.t = 1;
+  EXPECT_EQ(ConfigDigest(spec, {}), digest);
+  spec.t = 0;
+  EXPECT_NE(ConfigDigest(spec, {}), digest);
 }
 
 }  // namespace

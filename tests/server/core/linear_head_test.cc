@@ -166,19 +166,18 @@ TEST_F(ReadLinearHeadTest, WhatCannotBeUsedIsDataLoss) {
 }
 
 TEST(ResolveKnob, DefaultsToWhatWasTrained) {
-  EXPECT_EQ(*ResolveKnob(RandomHead(), std::nullopt, "t"), 1);
-  EXPECT_EQ(*ResolveKnob(RandomHead(), 0.5, "t"), 0.5);
-  EXPECT_EQ(*ResolveKnob(RandomHead(), 0, "t"), 0);
-  EXPECT_EQ(*ResolveKnob(std::nullopt, std::nullopt, "t"), 0);
+  EXPECT_EQ(*ResolveKnob(true, std::nullopt, "t"), 1);
+  EXPECT_EQ(*ResolveKnob(true, 0.5, "t"), 0.5);
+  EXPECT_EQ(*ResolveKnob(true, 0, "t"), 0);
+  EXPECT_EQ(*ResolveKnob(false, std::nullopt, "t"), 0);
 }
 
 TEST(ResolveKnob, IsRefusedWithoutAHeadAndOutOfRange) {
-  const absl::Status status = ResolveKnob(std::nullopt, 0.5, "t").status();
+  const absl::Status status = ResolveKnob(false, 0.5, "t").status();
   EXPECT_THAT(status, HasError(kInvalid, "NO_LINEAR_HEAD"));
   EXPECT_EQ(ErrorFields(status)[0].field, "t");
   for (const double t : {-4.1, 4.1, std::nan(""), HUGE_VAL}) {
-    EXPECT_THAT(ResolveKnob(RandomHead(), t, "t"),
-                HasError(kInvalid, "INVALID_FIELD"));
+    EXPECT_THAT(ResolveKnob(true, t, "t"), HasError(kInvalid, "INVALID_FIELD"));
   }
 }
 

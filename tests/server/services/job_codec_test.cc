@@ -1,5 +1,7 @@
 #include "server/services/job_codec.h"
 
+#include <optional>
+
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -66,6 +68,18 @@ TEST(JobCodecTest, ASummaryHasNoPartsAtAll) {
   EXPECT_THAT(proto.part_figures(), SizeIs(0));
   EXPECT_THAT(proto.against_part_figures(), SizeIs(0));
   EXPECT_THAT(proto.comparisons(), SizeIs(1));
+}
+
+TEST(JobCodecTest, AKnobOfZeroIsNotAnUnsetOne) {
+  storage::EvaluateSpec spec;
+  storage::Evaluation evaluation;
+  EXPECT_FALSE(ToProto(spec).has_t());
+  EXPECT_FALSE(ToProto(evaluation).has_t());
+  EXPECT_EQ(FromProto(ToProto(spec)).t, std::nullopt);
+  spec.t = evaluation.t = 0;
+  EXPECT_TRUE(ToProto(spec).has_t());
+  EXPECT_TRUE(ToSummaryProto(evaluation).has_t());
+  EXPECT_EQ(FromProto(ToProto(spec)).t, 0);
 }
 
 TEST(JobCodecTest, AComparisonComesBackAsItWasSent) {

@@ -1,6 +1,9 @@
 #include <cmath>
 #include <limits>
+#include <optional>
+#include <string>
 
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/storage/sqlite/stores.h"
@@ -306,6 +309,29 @@ TEST_F(JobProgressTest, AnEvaluationComesBackWithItsFigures) {
     EXPECT_EQ(found->comparisons[0].p_value, 1e-9);
     EXPECT_EQ(found->comparisons[1].difference.class_label, "a dog");
     EXPECT_EQ(found->comparisons[1].p_value, std::nullopt);
+  });
+}
+
+TEST_F(JobProgressTest, AnEvaluationKnowsTheKnobOfItsJob) {
+  Run([&](StateTransaction& transaction) {
+    JobStore& jobs = transaction.jobs();
+    for (const std::optional<double> t :
+         {std::optional<double>(), std::optional(0.0), std::optional(-0.7)}) {
+      Job job;
+      job.id = absl::StrCat("evaluation ", t.value_or(9));
+      job.spec = EvaluateSpec{.dataset = "pets",
+                              .model = "robust:1",
+                              .against = "",
+                              .templates = {},
+                              .t = t};
+      EXPECT_THAT(jobs.Insert(job), IsOk());
+      Evaluation evaluation;
+      evaluation.job_id = job.id;
+      evaluation.model = "robust:1";
+      EXPECT_THAT(jobs.InsertEvaluation(evaluation), IsOk());
+      EXPECT_EQ(jobs.GetEvaluation(job.id, "")->t, t);
+    }
+    EXPECT_EQ(jobs.ListEvaluations({"robust:1", ""}, 0, 9)->front().t, -0.7);
   });
 }
 

@@ -91,7 +91,8 @@ TEST_F(JobStoreTest, EverySpecComesBack) {
                                                    {"a {}", "ein \"{}\""},
                                                    true,
                                                    {"gender", "age"},
-                                                   7},
+                                                   7,
+                                                   -0.5},
                                       ValidateSpec{"pets"}};
   Run([&](JobStore& jobs) {
     for (size_t i = 0; i < specs.size(); ++i) {

@@ -614,6 +614,53 @@ TEST_F(RunTaskTest, EvaluationComparesTwoVersions) {
                           "pair_accuracy a cat", "pair_accuracy a dog"));
 }
 
+TEST_F(RunTaskTest, TheKnobOfAHeadIsTurnedBeforeItIsMeasured) {
+  std::vector<v1::Example> examples;
+  for (int i = 0; i < 40; ++i) {
+    v1::Example example;
+    example.set_id(i + 1);
+    example.set_image_digest(server_.AddBlob(test::Picture(i)));
+    example.mutable_labelled()->set_label("a dog");
+    examples.push_back(example);
+  }
+  server_.AddExamples("many", examples);
+  const model::Tensors towers = model::RandomTensors(config_, 1);
+  model::Tensors with_head = towers;
+  // Directions of very different weights.
+  at::manual_seed(4);
+  const int64_t d = config_.embedding_size;
+  with_head[kHeadDirections] =
+      std::get<0>(at::linalg_qr(at::randn({d, d}))).contiguous();
+  with_head[kHeadSingularValues] = at::logspace(-2, 2, d);
+  v1::Task task;
+  v1::EvaluateTask* evaluate = task.mutable_evaluate();
+  evaluate->mutable_dataset()->set_name("many");
+  evaluate->mutable_dataset()->add_candidates("a cat");
+  evaluate->mutable_dataset()->add_candidates("a dog");
+  *evaluate->mutable_model() =
+      test::StoreVersion(server_, "m:2", config_, with_head);
+  *evaluate->mutable_against() =
+      test::StoreVersion(server_, "m:1", config_, towers);
+  int runs = 0;
+  const auto measure = [&](std::optional<double> t) {
+    evaluate->mutable_spec()->clear_t();
+    if (t.has_value()) evaluate->mutable_spec()->set_t(*t);
+    EXPECT_EQ(Run(task), supervise::kChildDone);
+    return server_.seen().completions.at(runs++).evaluate();
+  };
+  const v1::EvaluateResult base = measure(0);
+  for (const v1::FigureComparison& comparison : base.comparisons()) {
+    EXPECT_EQ(comparison.only_model() + comparison.only_against(), 0);
+  }
+  const v1::EvaluateResult trained = measure(std::nullopt);
+  EXPECT_EQ(trained.SerializeAsString(), measure(1).SerializeAsString());
+  // A head that does something does the opposite for a negative t.
+  const v1::EvaluateResult reversed = measure(-1);
+  const v1::FigureComparison& at_one = trained.comparisons(0);
+  EXPECT_GT(at_one.only_model() + at_one.only_against(), 0);
+  EXPECT_NE(reversed.figures(0).value(), trained.figures(0).value());
+}
+
 TEST_F(RunTaskTest, GroupsHaveTablesAndTheSkewOfAllTheirPictures) {
   std::vector<v1::Example> examples;
   for (int i = 0; i < 6; ++i) {
