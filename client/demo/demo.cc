@@ -5,8 +5,8 @@
 
 #include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
 #include "client/demo/demo_examples.h"
+#include "client/demo/demo_steps.h"
 #include "client/demo/scenes.h"
 #include "common/error.h"
 #include "common/status_macros.h"
@@ -22,7 +22,6 @@ enum Series : uint64_t {
   kTests,  // and those of all parts after it
 };
 
-constexpr absl::Duration kPollInterval = absl::Milliseconds(200);
 constexpr int64_t kCaptionBatch = 64;
 constexpr int64_t kPairBatch = 64;
 // The first part of the pre-training shows plain captions only: without it the
@@ -62,26 +61,20 @@ constexpr Recipe kRecipes[] = {
 
 class Demo {
  public:
-  Demo(AttuneClient& client, const DemoOptions& options,
-       const DemoObserver& observer, SceneArtist artist)
-      : client_(client),
-        options_(options),
-        observer_(observer),
+  Demo(DemoSteps steps, SceneArtist artist)
+      : steps_(std::move(steps)),
+        options_(steps_.options()),
         artist_(std::move(artist)) {}
 
   absl::StatusOr<std::vector<DemoRow>> Run(const std::string& random_model);
 
  private:
-  using MakeExample = std::function<absl::StatusOr<v1::Example>(int64_t index)>;
-
-  std::string Name(absl::string_view part) const {
-    return absl::StrCat(options_.prefix, "-", part);
-  }
-  uint64_t Seed(uint64_t series) const { return options_.seed * 1000 + series; }
-
+  std::string Name(absl::string_view part) const { return steps_.Name(part); }
+  uint64_t Seed(uint64_t series) const { return steps_.Seed(series); }
   absl::Status MakeDataset(const std::string& name, int64_t count,
-                           const MakeExample& make);
-  absl::StatusOr<v1::Job> RunJob(v1::CreateJobRequest request);
+                           const DemoSteps::MakeExample& make) {
+    return steps_.MakeDataset(name, AllPrompts(), count, make);
+  }
   absl::Status Pretrain(const std::string& dataset, const std::string& base,
                         const std::string& output, int64_t steps, bool first);
   absl::StatusOr<v1::Job> Align(const Recipe& recipe);
@@ -89,53 +82,10 @@ class Demo {
   // Fills in how a version does, and how its base does, on every test.
   absl::Status Measure(DemoRow* row, DemoRow* base);
 
-  AttuneClient& client_;
+  DemoSteps steps_;
   const DemoOptions& options_;
-  const DemoObserver& observer_;
   SceneArtist artist_;
 };
-
-absl::Status Demo::MakeDataset(const std::string& name, int64_t count,
-                               const MakeExample& make) {
-  observer_.say(
-      absl::StrCat("drawing and uploading ", count, " pictures as ", name));
-  v1::CreateDatasetRequest create;
-  create.set_name(name);
-  for (const std::string& prompt : AllPrompts()) create.add_candidates(prompt);
-  ATTUNE_RETURN_IF_ERROR(client_.CreateDataset(create).status());
-  ExampleSource source;
-  source.count = count;
-  source.read = make;
-  ATTUNE_RETURN_IF_ERROR(
-      client_.UploadExamples(name, source, observer_.transfer).status());
-  v1::SealDatasetRequest seal;
-  seal.set_name(name);
-  ATTUNE_ASSIGN_OR_RETURN(v1::Dataset dataset, client_.SealDataset(seal));
-  v1::GetDatasetRequest get;
-  get.set_name(name);
-  while (dataset.state() == v1::DATASET_STATE_VALIDATING) {
-    absl::SleepFor(kPollInterval);
-    ATTUNE_ASSIGN_OR_RETURN(dataset, client_.GetDataset(get));
-  }
-  if (dataset.state() != v1::DATASET_STATE_SEALED) {
-    return Error(
-        absl::StatusCode::kFailedPrecondition, "DATASET_INVALID",
-        absl::StrCat("a worker could not decode ",
-                     dataset.invalid_example_count(), " pictures of ", name));
-  }
-  return absl::OkStatus();
-}
-
-absl::StatusOr<v1::Job> Demo::RunJob(v1::CreateJobRequest request) {
-  ATTUNE_ASSIGN_OR_RETURN(v1::Job job, client_.CreateJob(std::move(request)));
-  ATTUNE_ASSIGN_OR_RETURN(job, observer_.watch(job.id()));
-  if (job.state() != v1::JOB_STATE_SUCCEEDED) {
-    return Error(
-        absl::StatusCode::kFailedPrecondition, "JOB_FAILED",
-        absl::StrCat(job.id(), " did not succeed: ", job.status_message()));
-  }
-  return job;
-}
 
 absl::Status Demo::Pretrain(const std::string& dataset, const std::string& base,
                             const std::string& output, int64_t steps,
@@ -156,11 +106,11 @@ absl::Status Demo::Pretrain(const std::string& dataset, const std::string& base,
   spec.set_steps(steps);
   spec.set_batch_size(kCaptionBatch);
   spec.set_seed(options_.seed);
-  return RunJob(std::move(request)).status();
+  return steps_.RunJob(std::move(request)).status();
 }
 
 absl::StatusOr<v1::Job> Demo::Align(const Recipe& recipe) {
-  observer_.say(absl::StrCat("aligning it: ", recipe.title));
+  steps_.Say(absl::StrCat("aligning it: ", recipe.title));
   v1::CreateJobRequest request;
   v1::TrainSpec& spec = *request.mutable_train();
   spec.set_dataset(Name("preferences"));
@@ -175,7 +125,7 @@ absl::StatusOr<v1::Job> Demo::Align(const Recipe& recipe) {
   spec.set_batch_size(kPairBatch);
   spec.set_freeze_logit_scale(true);
   spec.set_seed(options_.seed);
-  return RunJob(std::move(request));
+  return steps_.RunJob(std::move(request));
 }
 
 // One test: its dataset and the figures that it gives.
@@ -277,11 +227,12 @@ absl::Status Demo::Measure(DemoRow* row, DemoRow* base) {
     request.mutable_evaluate()->set_dataset(Name(test.dataset));
     request.mutable_evaluate()->set_model(row->version);
     request.mutable_evaluate()->set_against(base->version);
-    ATTUNE_ASSIGN_OR_RETURN(const v1::Job job, RunJob(std::move(request)));
+    ATTUNE_ASSIGN_OR_RETURN(const v1::Job job,
+                            steps_.RunJob(std::move(request)));
     v1::GetEvaluationRequest get;
     get.set_job_id(job.id());
     ATTUNE_ASSIGN_OR_RETURN(const v1::Evaluation evaluation,
-                            client_.GetEvaluation(get));
+                            steps_.client().GetEvaluation(get));
     ATTUNE_RETURN_IF_ERROR(FillRow(evaluation.figures(), test, row));
     ATTUNE_RETURN_IF_ERROR(FillRow(evaluation.against_figures(), test, base));
   }
@@ -297,7 +248,7 @@ absl::StatusOr<std::vector<DemoRow>> Demo::Run(
   const std::string base = Name("base");
 
   ATTUNE_RETURN_IF_ERROR(
-      client_.ImportModel(random_name, random_model).status());
+      steps_.client().ImportModel(random_name, random_model).status());
   const int64_t plain_steps =
       static_cast<int64_t>(kPlainShare * options_.pretrain_steps);
   const auto captions = [&](bool plain) {
@@ -311,7 +262,7 @@ absl::StatusOr<std::vector<DemoRow>> Demo::Run(
       captions(true)));
   ATTUNE_RETURN_IF_ERROR(MakeDataset(
       Name("captions"), options_.pretrain_pictures, captions(false)));
-  observer_.say("teaching a tiny CLIP to see and to read (InfoNCE)");
+  steps_.Say("teaching a tiny CLIP to see and to read (InfoNCE)");
   ATTUNE_RETURN_IF_ERROR(Pretrain(Name("plain-captions"), random_name,
                                   plain_name, plain_steps, true));
   ATTUNE_RETURN_IF_ERROR(Pretrain(Name("captions"), plain_name, base,
@@ -358,7 +309,8 @@ absl::StatusOr<std::vector<DemoRow>> RunDemo(AttuneClient& client,
                                              const std::string& random_model,
                                              const DemoObserver& observer) {
   ATTUNE_ASSIGN_OR_RETURN(SceneArtist artist, SceneArtist::Create());
-  return Demo(client, options, observer, std::move(artist)).Run(random_model);
+  return Demo(DemoSteps(client, options, observer), std::move(artist))
+      .Run(random_model);
 }
 
 }  // namespace attune::client

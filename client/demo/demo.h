@@ -29,6 +29,8 @@ struct DemoOptions {
   int64_t test_pictures = 600;
   // What the base is aligned with, of DemoObjectives().
   std::vector<std::string> objectives;
+  // Also the second part, RunDemoKnob.
+  bool knob = true;
 };
 
 // "ce", "dpo", "ipo", "kto": cross-entropy as the baseline, and the paper's.

@@ -7,6 +7,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,7 @@
 #include "client/commands/progress.h"
 #include "client/commands/table.h"
 #include "client/demo/demo.h"
+#include "client/demo/demo_knob.h"
 #include "client/file_writer.h"
 #include "client/report/report_data.h"
 #include "client/report/report_page.h"
@@ -132,7 +134,71 @@ void PrintRows(const std::vector<DemoRow>& rows, std::ostream& out) {
   table.Print(out);
 }
 
+// Each column of a knob's table: in JSON, in the table and the report, and
+// where the value is.
+struct KnobColumn {
+  const char* name;
+  const char* title;
+  bool is_share;
+  double DemoKnobPoint::*value;
+};
+
+constexpr KnobColumn kKnobColumns[] = {
+    {"margin", "margin", false, &DemoKnobPoint::margin},
+    {"told_apart", "red and blue told apart", true, &DemoKnobPoint::told_apart},
+    {"class_top1", "shape right", true, &DemoKnobPoint::class_top1},
+};
+
+void PrintKnob(const DemoKnob& knob, std::ostream& out) {
+  std::vector<std::string> header = {"t"};
+  for (const KnobColumn& column : kKnobColumns) {
+    header.push_back(absl::StrCat(column.title, column.is_share ? " %" : ""));
+  }
+  Table table(std::move(header));
+  for (const DemoKnobPoint& point : knob.points) {
+    std::vector<std::string> cells = {absl::StrFormat("%.2f", point.t)};
+    for (const KnobColumn& column : kKnobColumns) {
+      const double value = point.*column.value;
+      cells.push_back(column.is_share ? absl::StrFormat("%.1f", 100 * value)
+                                      : absl::StrFormat("%.2f", value));
+    }
+    table.AddRow(std::move(cells));
+  }
+  table.Print(out);
+}
+
+nlohmann::ordered_json ToJson(const DemoKnob& knob) {
+  nlohmann::ordered_json points = nlohmann::ordered_json::array();
+  for (const DemoKnobPoint& point : knob.points) {
+    nlohmann::ordered_json object = {{"t", point.t}};
+    for (const KnobColumn& column : kKnobColumns) {
+      object[column.name] = point.*column.value;
+    }
+    points.push_back(std::move(object));
+  }
+  return {
+      {"version", knob.version}, {"job_id", knob.job_id}, {"points", points}};
+}
+
+KnobCurve ToCurve(const DemoKnob& knob) {
+  KnobCurve curve;
+  curve.title = absl::StrCat(knob.version, ": red and blue");
+  for (const KnobColumn& column : kKnobColumns) {
+    curve.figures.push_back(
+        {.name = column.title, .is_share = column.is_share});
+  }
+  for (const DemoKnobPoint& point : knob.points) {
+    KnobPoint& shown = curve.points.emplace_back();
+    shown.t = point.t;
+    for (const KnobColumn& column : kKnobColumns) {
+      shown.values.push_back(point.*column.value);
+    }
+  }
+  return curve;
+}
+
 nlohmann::ordered_json ToJson(const std::vector<DemoRow>& rows,
+                              const std::optional<DemoKnob>& knob,
                               const std::string& report) {
   nlohmann::ordered_json list = nlohmann::ordered_json::array();
   for (const DemoRow& row : rows) {
@@ -143,23 +209,30 @@ nlohmann::ordered_json ToJson(const std::vector<DemoRow>& rows,
     }
     list.push_back(std::move(object));
   }
-  return {{"rows", list}, {"report", report}};
+  nlohmann::ordered_json object = {{"rows", list}};
+  if (knob) object["knob"] = ToJson(*knob);
+  object["report"] = report;
+  return object;
 }
 
-// Writes the report of DPO's job, or of the last where DPO was left out.
+// Writes the report of DPO's job, or of the last where DPO was left out, with
+// the knob's curve.
 absl::Status WriteReport(AttuneClient& client, const DemoArguments& arguments,
-                         const std::vector<DemoRow>& rows, ProgressLine& line) {
+                         const std::vector<DemoRow>& rows,
+                         const std::optional<DemoKnob>& knob,
+                         ProgressLine& line) {
   const auto dpo = absl::c_find_if(
       rows, [](const DemoRow& row) { return row.name == "dpo"; });
   ReportOptions options;
   options.job_id = dpo == rows.end() ? rows.back().job_id : dpo->job_id;
   options.dataset = absl::StrCat(arguments.options.prefix, "-test-seen");
   ATTUNE_ASSIGN_OR_RETURN(
-      const Report report,
+      Report report,
       CollectReport(client, options, [&](int64_t done, int64_t total) {
         line.Show(static_cast<double>(done) / static_cast<double>(total),
                   absl::StrCat(done, "/", total, " pictures asked"));
       }));
+  if (knob) report.knob_curves.push_back(ToCurve(*knob));
   FileWriter file(arguments.report);
   ATTUNE_RETURN_IF_ERROR(file.Write(RenderReport(report, absl::Now())));
   return file.Commit();
@@ -205,13 +278,24 @@ absl::Status Run(CommandContext& context, DemoArguments arguments) {
   ATTUNE_ASSIGN_OR_RETURN(
       const std::vector<DemoRow> rows,
       RunDemo(client, arguments.options, arguments.random_model, observer));
-  // A report that cannot be written must not cost the table.
-  const absl::Status reported = WriteReport(client, arguments, rows, line);
+  // What comes after the table must not cost it.
+  std::optional<DemoKnob> knob;
+  absl::Status status;
+  if (arguments.options.knob) {
+    absl::StatusOr<DemoKnob> made =
+        RunDemoKnob(client, arguments.options, observer);
+    status.Update(made.status());
+    if (made.ok()) knob = *std::move(made);
+  }
+  const absl::Status reported =
+      WriteReport(client, arguments, rows, knob, line);
+  status.Update(reported);
   line.Clear();
   if (context.json()) {
-    context.out() << ToJson(rows, reported.ok() ? arguments.report : "").dump()
-                  << "\n";
-    return reported;
+    context.out()
+        << ToJson(rows, knob, reported.ok() ? arguments.report : "").dump()
+        << "\n";
+    return status;
   }
   context.out() << "\nPictures answered rightly (clean, attacked) and with the "
                    "written word (fooled):\n\n";
@@ -221,13 +305,21 @@ absl::Status Run(CommandContext& context, DemoArguments arguments) {
       "font: seen words\nin other faces; reads: words alone. %d pictures in "
       "each part of a test.\n",
       arguments.options.test_pictures);
+  if (knob) {
+    context.out() << "\nA knob for red and blue, turned from t = -1 to 2:\n\n";
+    PrintKnob(*knob, context.out());
+    context.out() << "\nt = 0 is the base, t = 1 what was trained; margin: by "
+                     "how much the logit of the right\ncolour exceeds that of "
+                     "the other; shape: of objects of all colours.\n\n";
+  }
   for (const DemoRow& row : rows) {
     context.out() << row.name << " is " << row.version << '\n';
   }
+  if (knob) context.out() << "knob is " << knob->version << '\n';
   if (reported.ok()) {
     context.out() << "report: " << arguments.report << '\n';
   }
-  return reported;
+  return status;
 }
 
 }  // namespace
@@ -278,6 +370,8 @@ void AddDemoCommand(CLI::App& app, CommandContext& context) {
       ->delimiter(',')
       ->check(CLI::IsMember(DemoObjectives()))
       ->default_str(absl::StrJoin(DemoObjectives(), ","));
+  command->add_flag("!--no-knob", options.knob,
+                    "Leave out the second part, a knob for a colour");
   command->add_option("--report", arguments->report,
                       "HTML page to write of DPO's job [PREFIX-report.html]");
   command

@@ -60,6 +60,21 @@ std::vector<std::string> AllPrompts() {
   return prompts;
 }
 
+std::string ColorPrompt(int color, int class_index) {
+  return absl::StrCat("a photo of a ", ColorName(color), " ",
+                      ClassName(class_index));
+}
+
+std::vector<std::string> ColorPrompts() {
+  std::vector<std::string> prompts;
+  for (int i = 0; i < kClassCount; ++i) {
+    prompts.push_back(ColorPrompt(kRed, i));
+    prompts.push_back(ColorPrompt(kBlue, i));
+  }
+  for (int i = 0; i < kClassCount; ++i) prompts.push_back(Prompt(i));
+  return prompts;
+}
+
 absl::StatusOr<v1::Example> CaptionExample(SceneArtist& artist, uint64_t seed,
                                            int64_t index, bool plain) {
   Random random(MixSeed(seed, index));
@@ -146,6 +161,47 @@ absl::StatusOr<v1::Example> TestExample(SceneArtist& artist, uint64_t seed,
   example.mutable_labelled()->set_label(Prompt(scene.object));
   if (attacked) example.mutable_labelled()->set_attack(Prompt(scene.word));
   return example;
+}
+
+absl::StatusOr<v1::Example> ColorPairExample(SceneArtist& artist, uint64_t seed,
+                                             int64_t index) {
+  Random random(MixSeed(seed, index));
+  Scene scene;
+  scene.object = random.Index(kClassCount);
+  scene.color = random.Index(2) == 0 ? kRed : kBlue;
+  ATTUNE_ASSIGN_OR_RETURN(v1::Example example,
+                          MakeExample(artist, scene, random));
+  const int other = scene.color == kRed ? kBlue : kRed;
+  example.mutable_pair()->set_preferred(ColorPrompt(other, scene.object));
+  example.mutable_pair()->set_rejected(ColorPrompt(scene.color, scene.object));
+  return example;
+}
+
+absl::StatusOr<v1::Example> ColorCleanExample(SceneArtist& artist,
+                                              uint64_t seed, int64_t index) {
+  Random random(MixSeed(seed, index));
+  Scene scene;
+  scene.object = random.Index(kClassCount);
+  scene.color = random.Index(kColorCount);
+  ATTUNE_ASSIGN_OR_RETURN(v1::Example example,
+                          MakeExample(artist, scene, random));
+  example.mutable_clean();
+  return example;
+}
+
+absl::StatusOr<ColorTest> MakeColorTest(SceneArtist& artist, uint64_t seed,
+                                        int64_t index, bool any_color) {
+  Random random(MixSeed(seed, index));
+  Scene scene;
+  scene.object = random.Index(kClassCount);
+  scene.color = any_color              ? random.Index(kColorCount)
+                : random.Index(2) == 0 ? kRed
+                                       : kBlue;
+  ColorTest test = {
+      .image = "", .class_index = scene.object, .color = scene.color};
+  ATTUNE_ASSIGN_OR_RETURN(test.image,
+                          image::EncodePng(artist.Draw(scene, random.Bits())));
+  return test;
 }
 
 absl::StatusOr<v1::Example> WordExample(SceneArtist& artist, uint64_t seed,

@@ -15,8 +15,13 @@ namespace attune::client {
 
 // "a photo of a ball".
 std::string Prompt(int class_index);
-// The prompts of all twelve classes: the candidates of every dataset below.
+// The prompts of all twelve classes: the candidates of most datasets below.
 std::vector<std::string> AllPrompts();
+// "a photo of a red ball".
+std::string ColorPrompt(int color, int class_index);
+// Those of red and of blue for each class in turn, then AllPrompts(): the
+// candidates of what colour is trained on.
+std::vector<std::string> ColorPrompts();
 
 // Each makes example `index` of an endless series; `seed` picks the series.
 // The same arguments give the same example.
@@ -50,6 +55,25 @@ std::string TestSetName(TestSet set);
 absl::StatusOr<v1::Example> TestExample(SceneArtist& artist, uint64_t seed,
                                         int64_t index, TestSet set,
                                         bool attacked);
+
+// A red or blue object of any class; preferred is the prompt of the other one
+// of the two colours.
+absl::StatusOr<v1::Example> ColorPairExample(SceneArtist& artist, uint64_t seed,
+                                             int64_t index);
+
+// An object of any class and colour, whose answers must stay.
+absl::StatusOr<v1::Example> ColorCleanExample(SceneArtist& artist,
+                                              uint64_t seed, int64_t index);
+
+// An object of any class, red or blue or (`any_color`) of any colour, and what
+// it shows.
+struct ColorTest {
+  std::string image;
+  int class_index = 0;
+  int color = 0;
+};
+absl::StatusOr<ColorTest> MakeColorTest(SceneArtist& artist, uint64_t seed,
+                                        int64_t index, bool any_color);
 
 // A word alone, of any class, labelled with that class: a model that reads
 // gets it right.

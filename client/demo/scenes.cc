@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -101,8 +102,10 @@ void DrawObject(Canvas& canvas, const Scene& scene, Random& random) {
 }
 
 // A light plate at the top or bottom edge with the word in dark ink.
-void DrawPlate(Canvas& canvas, int word, Font& font, Random& random) {
-  const absl::string_view text = kClassNames[word];
+void DrawPlate(Canvas& canvas, const Scene& scene, Font& font, Random& random) {
+  const bool has_ink = scene.instead.value_or("ink") != "";
+  const std::string text =
+      has_ink && scene.instead ? *scene.instead : kClassNames[scene.word];
   const double size = random.Uniform(11, 12);
   const Canvas::Extent extent = Canvas::Measure(font, text, size);
   const double height = size + 1;
@@ -117,6 +120,7 @@ void DrawPlate(Canvas& canvas, int word, Font& font, Random& random) {
                 {left + width, top + height},
                 {left, top + height}}},
               Jitter({light, light, light}, 8, random));
+  if (!has_ink) return;
   const double dark = random.Uniform(5, 45);
   const double baseline = top + height / 2 + size * 0.27;
   canvas.DrawWord(font, text, size, {left + 2, baseline}, random.Uniform(-3, 3),
@@ -142,7 +146,7 @@ image::RgbImage SceneArtist::Draw(const Scene& scene, uint64_t seed) {
   if (scene.word != kNothing) {
     const Fonts& fonts = scene.unseen_font ? unseen_fonts_ : fonts_;
     Font& font = *fonts[random.Index(static_cast<int>(fonts.size()))];
-    DrawPlate(canvas, scene.word, font, random);
+    DrawPlate(canvas, scene, font, random);
   }
   return canvas.Image();
 }

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -23,6 +24,8 @@ inline constexpr int kSceneSide = 48;  // pixels
 inline constexpr int kClassCount = 12;
 inline constexpr int kSeenClassCount = 8;
 inline constexpr int kColorCount = 6;
+inline constexpr int kRed = 0;
+inline constexpr int kBlue = 2;
 
 // "ball", "box" …
 const char* ClassName(int class_index);
@@ -35,6 +38,8 @@ struct Scene {
   int object = kNothing;  // class
   int color = 0;          // of the object
   int word = kNothing;    // class whose name is written
+  // Written instead of that name; "" for its plate without ink.
+  std::optional<std::string> instead = {};
   // Written in one of two faces that no training picture shows.
   bool unseen_font = false;
 };

@@ -21,8 +21,9 @@ struct Scale {
   double first_step, last_step, low, high;
 
   double X(double step) const {
-    const double span = std::max(1.0, last_step - first_step);
-    return kLeft + (step - first_step) / span * (kRight - kLeft);
+    const double span = last_step - first_step;
+    return kLeft +
+           (step - first_step) / (span > 0 ? span : 1) * (kRight - kLeft);
   }
   double Y(double value) const {
     return kBottom - (value - low) / (high - low) * (kBottom - kTop);
@@ -36,8 +37,14 @@ std::string Label(double value, double range) {
   return FormatNumber(std::abs(value) < 1e-9 * range ? 0 : value);
 }
 
+// "2,000" of step 2000.5, the middle of a bucket; -0.25 as "-0.25".
+std::string StepLabel(double step, const std::string& axis) {
+  return axis == "step" ? FormatCount(static_cast<int64_t>(step))
+                        : FormatNumber(step);
+}
+
 void WriteAxes(const Scale& scale, const std::vector<double>& ticks,
-               HtmlWriter& html) {
+               const std::string& axis, HtmlWriter& html) {
   for (double tick : ticks) {
     const std::string y = Coordinate(scale.Y(tick));
     html.Empty("line", {{"class", "grid"},
@@ -53,7 +60,7 @@ void WriteAxes(const Scale& scale, const std::vector<double>& ticks,
                   {"text-anchor", "end"}});
   }
   const auto step_label = [&](double step, const char* anchor) {
-    html.Element("text", FormatCount(static_cast<int64_t>(step)),
+    html.Element("text", StepLabel(step, axis),
                  {{"class", "tick"},
                   {"x", Coordinate(scale.X(step))},
                   {"y", Coordinate(kBottom + 18)},
@@ -61,7 +68,7 @@ void WriteAxes(const Scale& scale, const std::vector<double>& ticks,
   };
   step_label(scale.first_step, "start");
   if (scale.last_step > scale.first_step) step_label(scale.last_step, "end");
-  html.Element("text", "step",
+  html.Element("text", axis,
                {{"class", "tick"},
                 {"x", Coordinate((kLeft + kRight) / 2)},
                 {"y", Coordinate(kBottom + 18)},
@@ -99,7 +106,8 @@ void WriteTable(const Chart& chart, HtmlWriter& html) {
   html.Open("table");
   html.Open("thead");
   html.Open("tr");
-  html.Element("th", "Step", {{"scope", "col"}});
+  html.Element("th", chart.axis == "step" ? "Step" : chart.axis,
+               {{"scope", "col"}});
   for (const ChartSeries& series : chart.series) {
     html.Element("th", series.name, {{"scope", "col"}});
   }
@@ -112,7 +120,7 @@ void WriteTable(const Chart& chart, HtmlWriter& html) {
     // The first and the last step, and what lies evenly between.
     const size_t at = rows == 1 ? 0 : row * (points.size() - 1) / (rows - 1);
     html.Open("tr");
-    html.Element("td", FormatCount(points[at].first));
+    html.Element("td", StepLabel(points[at].first, chart.axis));
     for (const ChartSeries& series : chart.series) {
       html.Element("td", at < series.points.size()
                              ? FormatNumber(series.points[at].second)
@@ -128,8 +136,8 @@ void WriteTable(const Chart& chart, HtmlWriter& html) {
 }  // namespace
 
 std::vector<ChartBucket> MakeBuckets(
-    const std::vector<std::pair<int64_t, double>>& points, int count) {
-  std::vector<std::pair<int64_t, double>> finite;
+    const std::vector<std::pair<double, double>>& points, int count) {
+  std::vector<std::pair<double, double>> finite;
   for (const auto& point : points) {
     if (std::isfinite(point.second)) finite.push_back(point);
   }
@@ -142,7 +150,7 @@ std::vector<ChartBucket> MakeBuckets(
                           .high = finite[first].second};
     for (size_t i = first; i < last; ++i) {
       const double value = finite[i].second;
-      bucket.step += static_cast<double>(finite[i].first);
+      bucket.step += finite[i].first;
       bucket.mean += value;
       bucket.low = std::min(bucket.low, value);
       bucket.high = std::max(bucket.high, value);
@@ -178,7 +186,7 @@ std::vector<double> AxisTicks(double low, double high, int about) {
   return ticks;
 }
 
-std::string DescribeSeries(const ChartSeries& series) {
+std::string DescribeSeries(const ChartSeries& series, const std::string& axis) {
   const std::vector<ChartBucket> all =
       MakeBuckets(series.points,
                   static_cast<int>(std::max<size_t>(1, series.points.size())));
@@ -188,11 +196,11 @@ std::string DescribeSeries(const ChartSeries& series) {
   };
   const auto [low, high] = std::minmax_element(all.begin(), all.end(), by_mean);
   const double range = std::max(std::abs(low->mean), std::abs(high->mean));
-  return absl::StrCat("from ", Label(all.front().mean, range), " at step ",
-                      all.front().step, " to ", Label(all.back().mean, range),
-                      " at step ", all.back().step, "; lowest ",
-                      Label(low->mean, range), ", highest ",
-                      Label(high->mean, range));
+  return absl::StrCat("from ", Label(all.front().mean, range), " at ", axis,
+                      " ", all.front().step, " to ",
+                      Label(all.back().mean, range), " at ", axis, " ",
+                      all.back().step, "; lowest ", Label(low->mean, range),
+                      ", highest ", Label(high->mean, range));
 }
 
 void WriteChart(const Chart& chart, HtmlWriter& html) {
@@ -207,7 +215,7 @@ void WriteChart(const Chart& chart, HtmlWriter& html) {
                std::min(scale.low, bucket.low),
                std::max(scale.high, bucket.high)};
     }
-    const std::string words = DescribeSeries(series);
+    const std::string words = DescribeSeries(series, chart.axis);
     if (words.empty()) continue;
     absl::StrAppend(&description, description.empty() ? "" : ". ", series.name,
                     " ", words);
@@ -219,7 +227,9 @@ void WriteChart(const Chart& chart, HtmlWriter& html) {
 
   html.Open("figure", {{"class", "chart"}});
   html.Element("h3", chart.title);
-  html.Element("p", chart.note, {{"class", "note"}});
+  if (!chart.note.empty()) {
+    html.Element("p", chart.note, {{"class", "note"}});
+  }
   if (chart.series.size() > 1) {
     html.Open("p", {{"class", "legend"}});
     for (size_t i = 0; i < chart.series.size(); ++i) {
@@ -232,7 +242,7 @@ void WriteChart(const Chart& chart, HtmlWriter& html) {
             {{"viewBox", absl::StrCat("0 0 ", kWidth, " ", kHeight)},
              {"role", "img"},
              {"aria-label", absl::StrCat(chart.title, ": ", description)}});
-  WriteAxes(scale, ticks, html);
+  WriteAxes(scale, ticks, chart.axis, html);
   for (size_t i = 0; i < curves.size(); ++i) {
     WriteCurve(curves[i], scale, static_cast<int>(i) + 1, html);
   }

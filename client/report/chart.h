@@ -1,5 +1,5 @@
-// Line charts over training steps as inline SVG. Colours are the page's CSS
-// classes, so that they follow its light or dark scheme.
+// Line charts, mostly over training steps, as inline SVG. Colours are the
+// page's CSS classes, so that they follow its light or dark scheme.
 
 #ifndef ATTUNE_CLIENT_REPORT_CHART_H_
 #define ATTUNE_CLIENT_REPORT_CHART_H_
@@ -16,7 +16,7 @@ namespace attune::client {
 struct ChartSeries {
   std::string name;
   // (step, value), steps ascending.
-  std::vector<std::pair<int64_t, double>> points;
+  std::vector<std::pair<double, double>> points;
 };
 
 struct Chart {
@@ -25,6 +25,8 @@ struct Chart {
   std::string note;
   // One or two.
   std::vector<ChartSeries> series;
+  // What a step is called.
+  std::string axis = "step";
 };
 
 // A piece of a series: the mean of some neighbouring steps and the range of
@@ -39,7 +41,7 @@ struct ChartBucket {
 // At most `count` pieces of about equally many steps; values that are not
 // finite are left out. REQUIRES: count > 0.
 std::vector<ChartBucket> MakeBuckets(
-    const std::vector<std::pair<int64_t, double>>& points, int count);
+    const std::vector<std::pair<double, double>>& points, int count);
 
 // Round numbers (1, 2 or 5 times a power of ten apart) that cover [low, high]:
 // the first is at or below `low`, the last at or above `high`.
@@ -48,7 +50,8 @@ std::vector<double> AxisTicks(double low, double high, int about);
 
 // "from 0.69 at step 1 to 0.14 at step 192; lowest 0.11, highest 0.69"; what a
 // reader who does not see the curve needs. Empty for a series without points.
-std::string DescribeSeries(const ChartSeries& series);
+std::string DescribeSeries(const ChartSeries& series,
+                           const std::string& axis = "step");
 
 // Writes a <figure>: title, curve with its legend, description in words and a
 // table of some of the values.

@@ -31,12 +31,6 @@ const v1::Figure* Find(const Figures& figures, const std::string& name) {
   return found == figures.end() ? nullptr : &*found;
 }
 
-// "attacked_top1" as "attacked top-1".
-std::string Title(const std::string& name) {
-  return absl::StrReplaceAll(
-      name, {{"top1", "top-1"}, {"top5", "top-5"}, {"_at_", "@"}, {"_", " "}});
-}
-
 bool LowIsGood(const std::string& name) {
   return name == "attack_success" || absl::StartsWith(name, "skew");
 }
@@ -99,7 +93,7 @@ void WriteRange(const v1::Figure& now, const v1::Figure* was,
   const auto x = [](double share) {
     return absl::StrFormat("%.1f", 6 + 148 * share);
   };
-  std::string label = absl::StrCat(Title(now.name()), " ", Value(now));
+  std::string label = absl::StrCat(FigureTitle(now.name()), " ", Value(now));
   if (was != nullptr) absl::StrAppend(&label, ", before ", Value(*was));
   html.Open(
       "svg",
@@ -146,7 +140,7 @@ void WriteRow(const v1::Figure& now, const v1::Figure* was,
               const v1::FigureComparison* comparison, bool compared,
               HtmlWriter& html) {
   html.Open("tr");
-  html.Element("th", Title(now.name()), {{"scope", "row"}});
+  html.Element("th", FigureTitle(now.name()), {{"scope", "row"}});
   const bool share = IsShare(now);
   if (compared) {
     if (was != nullptr) {
@@ -219,6 +213,11 @@ const v1::Evaluation& ForTiles(const std::vector<v1::Evaluation>& evaluations) {
 
 }  // namespace
 
+std::string FigureTitle(const std::string& name) {
+  return absl::StrReplaceAll(
+      name, {{"top1", "top-1"}, {"top5", "top-5"}, {"_at_", "@"}, {"_", " "}});
+}
+
 void WriteTiles(const Report& report, HtmlWriter& html) {
   if (report.evaluations.empty()) return;
   const v1::Evaluation& evaluation = ForTiles(report.evaluations);
@@ -230,7 +229,7 @@ void WriteTiles(const Report& report, HtmlWriter& html) {
     ++count;
     const v1::Figure* const was = Find(evaluation.against_figures(), name);
     html.Open("div", {{"class", "tile"}});
-    html.Element("div", Title(name), {{"class", "name"}});
+    html.Element("div", FigureTitle(name), {{"class", "name"}});
     html.Element("div", Value(*now), {{"class", "value"}});
     if (was != nullptr) {
       html.Open("div", {{"class", "from"}});

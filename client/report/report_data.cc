@@ -1,6 +1,7 @@
 #include "client/report/report_data.h"
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <string>
 #include <utility>
@@ -133,12 +134,8 @@ absl::StatusOr<std::vector<v1::Evaluation>> ListEvaluations(
     const absl::Status status = ForEachPage(
         request, [&](const auto& page) { return client.ListEvaluations(page); },
         [&](const v1::ListEvaluationsResponse& page) {
-          for (const v1::Evaluation& evaluation : page.evaluations()) {
-            // Of a linear head what was trained is told, not a point of its
-            // curve.
-            if (evaluation.has_t() && evaluation.t() != 1) continue;
-            all.push_back(evaluation);
-          }
+          all.insert(all.end(), page.evaluations().begin(),
+                     page.evaluations().end());
         });
     if (!absl::IsNotFound(status)) ATTUNE_RETURN_IF_ERROR(status);
   }
@@ -162,8 +159,15 @@ std::map<std::string, const v1::Evaluation*> Leading(
 }
 
 absl::Status GetEvaluations(AttuneClient& client, Report* report) {
-  ATTUNE_ASSIGN_OR_RETURN(const std::vector<v1::Evaluation> all,
+  ATTUNE_ASSIGN_OR_RETURN(std::vector<v1::Evaluation> all,
                           ListEvaluations(client, report->job));
+  std::vector<v1::Evaluation> at_knobs;
+  std::copy_if(all.begin(), all.end(), std::back_inserter(at_knobs),
+               [](const auto& one) { return one.has_t(); });
+  report->knob_curves = KnobCurves(at_knobs);
+  // Beside each other stand what was trained, not points of a knob's curve.
+  std::erase_if(all,
+                [](const auto& one) { return one.has_t() && one.t() != 1; });
   SettingsReader settings(client, report->job);
   std::map<std::string, EvaluationSettings> shown;
   for (const auto& [dataset, evaluation] : Leading(all, report->job)) {

@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "client/attune_client.h"
 #include "client/report/changed_pictures.h"
+#include "client/report/knob_section.h"
 
 namespace attune::client {
 
@@ -46,6 +47,8 @@ struct Report {
   // with the same settings: those of the job's own evaluation, where it has
   // one.
   std::vector<v1::Evaluation> evaluations;
+  // Of versions with a linear head that were measured at several t.
+  std::vector<KnobCurve> knob_curves;
   // Absent when it was not asked for or could not be answered.
   std::optional<PictureChanges> changes;
   std::string why_no_changes;

@@ -10,6 +10,7 @@
 #include "client/report/chart.h"
 #include "client/report/figures_section.h"
 #include "client/report/html.h"
+#include "client/report/knob_section.h"
 #include "client/report/lineage_section.h"
 #include "client/report/pictures_section.h"
 #include "client/report/report_style.h"
@@ -53,7 +54,9 @@ const std::vector<Curve>& Curves() {
 }
 
 Chart MakeChart(const Curve& curve, const std::vector<v1::MetricRow>& rows) {
-  Chart chart = {.title = curve.title, .note = curve.note, .series = {}};
+  Chart chart;
+  chart.title = curve.title;
+  chart.note = curve.note;
   const google::protobuf::Reflection& reflection =
       *v1::MetricRow::GetReflection();
   for (const auto& [field_name, name] : curve.series) {
@@ -62,7 +65,8 @@ Chart MakeChart(const Curve& curve, const std::vector<v1::MetricRow>& rows) {
     ChartSeries series = {.name = name, .points = {}};
     for (const v1::MetricRow& row : rows) {
       if (!reflection.HasField(row, field)) continue;
-      series.points.emplace_back(row.step(), reflection.GetDouble(row, field));
+      series.points.emplace_back(static_cast<double>(row.step()),
+                                 reflection.GetDouble(row, field));
     }
     if (!series.points.empty()) chart.series.push_back(std::move(series));
   }
@@ -145,6 +149,7 @@ std::string RenderReport(const Report& report, absl::Time made_at) {
   html.Close();
   WriteTiles(report, html);
   WriteFigures(report, html);
+  WriteKnobCurves(report.knob_curves, html);
   WriteCurves(report, html);
   WriteChangedPictures(report, html);
   WriteAttacks(report, html);

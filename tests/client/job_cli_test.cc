@@ -419,7 +419,7 @@ TEST_F(KnobCliTest, ASweepsJsonHasALineForEverySettingAndItsCsvAColumn) {
   EXPECT_EQ(Sweep({"--output", "json"}), kExitDone);
   EXPECT_EQ(Lines(), 3);
   EXPECT_THAT(out_.str(), HasSubstr("\"t\":-0.5"));
-  EXPECT_THAT(out_.str(), HasSubstr("\"t\":0,"));
+  EXPECT_THAT(out_.str(), HasSubstr("\"t\":0}"));
   JobsEndIn({v1::JOB_STATE_SUCCEEDED, v1::JOB_STATE_SUCCEEDED,
              v1::JOB_STATE_SUCCEEDED});
   EXPECT_EQ(Sweep({"--csv"}), kExitDone);

@@ -113,6 +113,46 @@ TEST_F(DemoExamples, AnUnseenFontChangesThePictureAndNotItsTexts) {
   }
 }
 
+TEST_F(DemoExamples, ColorPairsPreferTheOtherOneOfRedAndBlue) {
+  const std::vector<std::string> candidates = ColorPrompts();
+  EXPECT_EQ(candidates.size(), static_cast<size_t>(3 * kClassCount));
+  const std::set<std::string> known(candidates.begin(), candidates.end());
+  EXPECT_EQ(known.size(), candidates.size());
+  std::set<std::string> colors;
+  for (int i = 0; i < 100; ++i) {
+    const auto example = ColorPairExample(artist_, 1, i);
+    ASSERT_TRUE(example.ok());
+    const std::string color = example->attributes().at("color");
+    const std::string other = color == "red" ? "blue" : "red";
+    EXPECT_EQ(example->pair().rejected(),
+              "a photo of a " + color + " " + ClassOf(*example));
+    EXPECT_EQ(example->pair().preferred(),
+              "a photo of a " + other + " " + ClassOf(*example));
+    EXPECT_TRUE(known.count(example->pair().preferred()));
+    EXPECT_TRUE(known.count(example->pair().rejected()));
+    colors.insert(color);
+  }
+  EXPECT_EQ(colors, (std::set<std::string>{"red", "blue"}));
+}
+
+TEST_F(DemoExamples, ColorsThatMustStayAreAllOfThem) {
+  std::set<std::string> colors;
+  std::set<int> tested;
+  for (int i = 0; i < 200; ++i) {
+    const auto example = ColorCleanExample(artist_, 1, i);
+    ASSERT_TRUE(example.ok());
+    EXPECT_TRUE(example->has_clean());
+    colors.insert(example->attributes().at("color"));
+    tested.insert(MakeColorTest(artist_, 1, i, /*any_color=*/true)->color);
+    EXPECT_THAT(MakeColorTest(artist_, 1, i, /*any_color=*/false)->color,
+                AnyOf(kRed, kBlue));
+  }
+  EXPECT_EQ(colors.size(), static_cast<size_t>(kColorCount));
+  EXPECT_EQ(tested.size(), static_cast<size_t>(kColorCount));
+  EXPECT_EQ(std::string(ColorName(kRed)), "red");
+  EXPECT_EQ(std::string(ColorName(kBlue)), "blue");
+}
+
 TEST_F(DemoExamples, AWordAloneIsLabelledWithWhatItSays) {
   std::set<std::string> labels;
   for (int i = 0; i < 200; ++i) {

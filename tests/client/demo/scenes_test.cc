@@ -96,5 +96,25 @@ TEST(Scenes, AWordIsDarkInkOnALightPlateAndLeavesTheMiddleFree) {
   }
 }
 
+TEST(Scenes, ABlankPlateIsThatOfItsWordWithoutInk) {
+  auto artist = SceneArtist::Create();
+  ASSERT_TRUE(artist.ok()) << artist.status();
+  for (uint64_t seed = 0; seed < 20; ++seed) {
+    const image::RgbImage word = artist->Draw({.word = 9}, seed);
+    const image::RgbImage blank =
+        artist->Draw({.word = 9, .instead = ""}, seed);
+    int inked = 0;
+    for (size_t i = 0; i < word.pixels.size(); ++i) {
+      // Ink only darkens.
+      EXPECT_LE(word.pixels[i], blank.pixels[i]);
+      inked += word.pixels[i] + 40 < blank.pixels[i];
+    }
+    EXPECT_GT(inked, 40) << seed;
+    const image::RgbImage other =
+        artist->Draw({.word = 9, .instead = "lamp"}, seed);
+    EXPECT_GT(CountDifferent(word, other, 40), 10) << seed;
+  }
+}
+
 }  // namespace
 }  // namespace attune::client

@@ -43,7 +43,7 @@ TEST(MakeBuckets, AShortSeriesStaysAsItIs) {
 }
 
 TEST(MakeBuckets, ALongSeriesIsSummedUpWithItsRange) {
-  std::vector<std::pair<int64_t, double>> points;
+  std::vector<std::pair<double, double>> points;
   for (int i = 0; i < 1000; ++i) points.emplace_back(i + 1, i % 10);
   const auto buckets = MakeBuckets(points, 100);
   ASSERT_EQ(buckets.size(), 100u);
@@ -86,6 +86,19 @@ TEST(Chart, IsAFigureWithALabelAndItsValues) {
   // The highest value is at the top of the sheet's highest tick, 0.8, and the
   // lowest at 0: y = 182 − 172 · value / 0.8.
   EXPECT_THAT(html.html(), HasSubstr("points=\"46.0,20.8 388.0,128.2 \""));
+}
+
+TEST(Chart, AnAxisNeedNotBeStepsNorWholeNumbers) {
+  HtmlWriter html;
+  Chart chart = {"Told apart", "", {{"share", {{-0.5, 100}, {0.25, 50}}}}};
+  chart.axis = "t";
+  WriteChart(chart, html);
+  EXPECT_THAT(html.html(),
+              HasSubstr("share from 100 at t -0.5 to 50 at t 0.2"));
+  EXPECT_THAT(html.html(), HasSubstr(">-0.5</text>"));
+  EXPECT_THAT(html.html(), HasSubstr(">t</th>"));
+  // From the left edge to the right one.
+  EXPECT_THAT(html.html(), HasSubstr("points=\"46.0,10.0 388.0,"));
 }
 
 TEST(Chart, WithoutValuesIsNotDrawn) {

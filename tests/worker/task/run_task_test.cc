@@ -626,8 +626,9 @@ TEST_F(RunTaskTest, TheKnobOfAHeadIsTurnedBeforeItIsMeasured) {
   server_.AddExamples("many", examples);
   const model::Tensors towers = model::RandomTensors(config_, 1);
   model::Tensors with_head = towers;
-  // Directions of very different weights.
-  at::manual_seed(4);
+  // Directions of very different weights, of which this seed gives some that
+  // change an answer.
+  at::manual_seed(5);
   const int64_t d = config_.embedding_size;
   with_head[kHeadDirections] =
       std::get<0>(at::linalg_qr(at::randn({d, d}))).contiguous();

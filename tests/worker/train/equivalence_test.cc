@@ -96,7 +96,8 @@ void Follow(const RandomRun& other, RandomRun& run) {
 // m ← β1 m + (1 − β1) g.
 model::Tensors Moments(const RandomRun& run) {
   model::Tensors moments;
-  for (const auto& [name, tensor] : run.trainer->SaveState()->tensors) {
+  const absl::StatusOr<TrainerState> state = run.trainer->SaveState();
+  for (const auto& [name, tensor] : state->tensors) {
     if (absl::StartsWith(name, "adamax_m/")) moments[name] = tensor;
   }
   return moments;
