@@ -1,22 +1,26 @@
 #!/usr/bin/env python3
 """The paper's tables, one command each, from folders of data.
 
-    reproduce.py typographic --rta100 FOLDER [--train FOLDER] [--clean FOLDER]
+    reproduce.py typographic --train FOLDER --rta100 FOLDER [--clean FOLDER …]
     reproduce.py gender --pairs FOLDER
+    reproduce.py scam --logits FOLDER
 
-Starts a server and a worker in a folder of its own (or uses --server), imports
---weights (without them a random ViT-B/32, which shows that the pipeline works
-and nothing else), evaluates it, aligns it once per objective, evaluates every
-version beside the base, and prints one table. README.md here describes the
+The first two start a server and a worker in a folder of their own (or use
+--server), import --weights (without them a random ViT-B/32, which shows that
+the pipeline works and nothing else), align it once for each objective, evaluate
+every version beside the base, and print one table. README.md here describes the
 folders. Needs Python 3.9 and the built programs, nothing else.
 """
 
 import argparse
+import array
+import contextlib
 import csv
 import io
 import json
 import pathlib
 import re
+import struct
 import subprocess
 import sys
 import tempfile
@@ -25,6 +29,7 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 # Pixels of a picture before the word is drawn.
 SIDE = 168
+ATTACKED_SETS = ("rta100", "paint", "disentangling")
 PICTURES = {".jpg", ".jpeg", ".png", ".webp"}
 
 
@@ -41,8 +46,8 @@ def pictures_in(folder):
 
 
 def attacked_rows(folder):
-  """Photos named label=dog_text=cat.jpg (RTA-100; PAINT and Disentangling
-  once renamed so): a labelled row with its attack, and the same as a pair."""
+  """Photos named label=dog_text=cat.jpg (RTA-100 and PAINT; Disentangling once
+  renamed so): a labelled row with its attack, and the same as a pair."""
   for path in pictures_in(folder):
     name = re.fullmatch(r"label=(.*)_text=(.*)", path.stem)
     if name is None:
@@ -57,7 +62,11 @@ def attacked_rows(folder):
 def gender_rows(folder):
   """PAIRS: AREA/SCENE/RACE_GENDER.png, alike but for the person."""
   for path in pictures_in(folder):
-    race, gender = path.stem.split("_")
+    # One of the set is called white_man1.
+    name = re.fullmatch(r"([a-z]+)_(man|woman)\d*", path.stem)
+    if name is None:
+      sys.exit(f"{path}: the name must be RACE_man or RACE_woman")
+    race, gender = name.groups()
     other = "woman" if gender == "man" else "man"
     attributes = {"gender": gender, "race": race, "area": path.parts[-3]}
     yield {"image": str(path), "label": prompt(gender),
@@ -87,7 +96,19 @@ class Attune:
     self.binaries = pathlib.Path(options.binaries)
     self.folder = folder
     self.processes = []
-    self.server = options.server or self.start()
+    self.tables = []
+    self.server = options.server
+
+  def __enter__(self):
+    if not self.server:
+      self.server = self.start()
+    return self
+
+  def __exit__(self, *_):
+    for process in reversed(self.processes):
+      process.terminate()
+    for process in self.processes:
+      process.wait()
 
   def start(self):
     addresses = self.folder / "addresses"
@@ -99,7 +120,7 @@ class Attune:
         break
       time.sleep(0.1)
     else:
-      sys.exit(f"the server does not start: see {self.folder}")
+      self.fail("the server does not start")
     lines = dict(line.split("=", 1)
                  for line in addresses.read_text().split())
     self.spawn("attune-worker", "--server", lines["listen"], "--cache-dir",
@@ -112,11 +133,12 @@ class Attune:
         [self.binaries / program, *map(str, arguments)], stdout=log,
         stderr=subprocess.STDOUT))
 
-  def stop(self):
-    for process in reversed(self.processes):
-      process.terminate()
-    for process in self.processes:
-      process.wait()
+  def fail(self, message):
+    """Ends with the last lines of the logs."""
+    for path in sorted(self.folder.glob("*.log")):
+      lines = path.read_text(errors="replace").splitlines()[-10:]
+      print(path.name, *lines, sep="\n  ", file=sys.stderr)
+    sys.exit(message)
 
   def run(self, *arguments):
     """The command's output; its progress goes to the terminal."""
@@ -125,7 +147,7 @@ class Attune:
         [self.binaries / "attune", "--server", self.server,
          *map(str, arguments)], stdout=subprocess.PIPE, text=True)
     if done.returncode != 0:
-      sys.exit(f"the command failed with exit code {done.returncode}")
+      self.fail(f"{done.stdout}the command failed: exit {done.returncode}")
     return done.stdout
 
   def upload(self, name, rows):
@@ -154,10 +176,10 @@ class Attune:
                      stdout=subprocess.DEVNULL)
     self.run("model", "import", "base", weights)
 
-  def align(self, objective, dataset, options):
+  def align(self, objective, dataset, options, *more):
     arguments = ["job", "submit", "--dataset", dataset, "--model", "base",
                  "--objective", objective, "--output-model", objective,
-                 "--batch-size", options.batch_size, "--watch"]
+                 "--batch-size", options.batch_size, "--watch", *more]
     if options.steps:
       arguments += ["--steps", options.steps]
     self.run(*arguments)
@@ -166,10 +188,16 @@ class Attune:
     """Figures over all examples, and skews, by name."""
     text = self.run("evaluate", "--dataset", dataset, "--model", model,
                     "--against", "base", "--csv")
+    self.tables.append(text)
     return {row["figure"] + (" by " + row["attribute"]
                              if row["attribute"] else ""): row
             for row in csv.DictReader(io.StringIO(text))
             if not row["class_label"] and not row["group"]}
+
+
+def number(text, form):
+  """A figure that is absent stays empty."""
+  return format(float(text), form) if text else ""
 
 
 def print_table(results):
@@ -178,38 +206,38 @@ def print_table(results):
         f"{'95 %':>17} {'BASE':>8} {'P':>9}")
   for model, dataset, figures in results:
     for name, row in figures.items():
-      interval = f"[{float(row['low']):.3f}, {float(row['high']):.3f}]"
-      p = f"{float(row['p_value']):.3g}" if row["p_value"] else ""
-      print(f"{model:8} {dataset:14} {name:22} {float(row['value']):8.4f} "
-            f"{interval:>17} {float(row['against_value']):8.4f} {p:>9}")
+      interval = (f"[{number(row['low'], '.3f')}, {number(row['high'], '.3f')}]"
+                  if row["low"] else "")
+      print(f"{model:8} {dataset:14} {name:22} "
+            f"{number(row['value'], '.4f'):>8} {interval:>17} "
+            f"{number(row['against_value'], '.4f'):>8} "
+            f"{number(row['p_value'], '.3g'):>9}")
 
 
 # ---- the tables
 
 
 def typographic(attune, options):
-  tests = {}
-  for name in ("rta100", "paint", "disentangling"):
-    folder = getattr(options, name)
-    if folder:
-      tests[name] = list(attacked_rows(folder))
+  """The names of the test sets; "train" is aligned on."""
+  tests = {name: list(attacked_rows(getattr(options, name)))
+           for name in ATTACKED_SETS if getattr(options, name)}
+  if not tests and not options.clean:
+    sys.exit("give --rta100, --paint, --disentangling or --clean")
+  if not options.train and not options.rta100:
+    sys.exit("give --train")
   for name, rows in tests.items():
     attune.upload(name, rows)
   if options.train:
     attune.attack_and_upload("train", options.train)
-  elif options.rta100:
+  else:
     print("no --train: aligning on the photos of --rta100 themselves, which "
           "shows the pipeline and no result", file=sys.stderr)
     attune.upload("train", pairs_of(tests["rta100"]))
-  else:
-    sys.exit("give --train")
   names = list(tests)
   for folder in options.clean:
     name = pathlib.Path(folder).name.lower()
     attune.attack_and_upload(name, folder, "--labelled")
     names.append(name)
-  if not names:
-    sys.exit("give --rta100, --paint, --disentangling or --clean")
   return names
 
 
@@ -228,41 +256,85 @@ def gender(attune, options):
   return ["pairs"]
 
 
+def scam(options):
+  """Two-way accuracy of 44 published models from their logits: the share of
+  pictures whose object has a larger one than the written word."""
+  if not options.logits:
+    sys.exit("give --logits")
+  prefix = str(pathlib.Path(options.logits) / "vlm_similarity_")
+  columns = json.loads(
+      pathlib.Path(prefix + "metadata.json").read_text())["columns"]
+  index = json.loads(pathlib.Path(prefix + "index.json").read_text())
+  content = pathlib.Path(prefix + "data.bin").read_bytes()
+  rows, width = struct.unpack_from("<II", content)
+  logits = array.array("f", content[8:8 + 4 * rows * width])
+  if sys.byteorder == "big":
+    logits.byteswap()
+  variants = ("NoSCAM", "SCAM", "SynthSCAM")
+  print(f"{'MODEL':36}", *(f"{name:>10}" for name in variants))
+  for at in range(0, width, 2):
+    right = {name: [] for name in variants}
+    for picture in index:
+      for name, variant in picture["variants"].items():
+        first = variant["row_index"] * width + at
+        right[name].append(logits[first] > logits[first + 1])
+    print(f"{columns[at].removesuffix('_object_similarities'):36}",
+          *(f"{100 * sum(right[name]) / len(right[name]):10.2f}"
+            for name in variants))
+
+
 def main():
   parser = argparse.ArgumentParser(
       description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-  parser.add_argument("table", choices=("typographic", "gender"))
+  parser.add_argument("table", choices=("typographic", "gender", "scam"))
   parser.add_argument("--weights", help="safetensors in OpenAI's layout "
-                      "(attune-convert makes them); default: random")
+                      "(attune-convert makes them);\ndefault: random")
   parser.add_argument("--objectives", default="dpo",
                       help="comma-separated; default dpo")
   parser.add_argument("--train", help="class folders of clean photos to "
                       "write words on and to align on")
-  for name in ("rta100", "paint", "disentangling"):
+  for name in ATTACKED_SETS:
     parser.add_argument(f"--{name}", help="photos label=X_text=Y.jpg")
   parser.add_argument("--clean", action="append", default=[],
                       help="class folders of clean photos, evaluated clean "
                       "and attacked; repeatable")
   parser.add_argument("--pairs", help="the PAIRS pictures")
+  parser.add_argument("--logits", help="vlm_similarity_*, of SCAM's project "
+                      "page")
   parser.add_argument("--batch-size", type=int, default=512)
   parser.add_argument("--steps", type=int, help="instead of 3 epochs")
+  parser.add_argument("--csv", help="also write every figure of every "
+                      "evaluation to this file")
   parser.add_argument("--server", help="HOST:PORT of a running server")
+  parser.add_argument("--folder", help="where data and logs are left; default: "
+                      "a temporary one")
   parser.add_argument("--binaries", default=ROOT / "build/release/bin")
   options = parser.parse_args()
-  with tempfile.TemporaryDirectory(prefix="attune-reproduce-") as folder:
-    attune = Attune(options, pathlib.Path(folder))
-    try:
-      tests = {"typographic": typographic,
-               "gender": gender}[options.table](attune, options)
-      attune.import_base(options.weights)
-      results = []
-      for objective in options.objectives.split(","):
-        attune.align(objective, "train", options)
-        results += [(objective, test, attune.evaluate(objective, test))
-                    for test in tests]
-      print_table(results)
-    finally:
-      attune.stop()
+  if options.table == "scam":
+    scam(options)
+    return
+  with contextlib.ExitStack() as stack:
+    folder = options.folder or stack.enter_context(
+        tempfile.TemporaryDirectory(prefix="attune-reproduce-"))
+    pathlib.Path(folder).mkdir(parents=True, exist_ok=True)
+    attune = stack.enter_context(Attune(options, pathlib.Path(folder)))
+    # A concept is a matter of the head; the towers stay as they are.
+    tests, more = {
+        "typographic": (typographic, ()),
+        "gender": (gender, ("--train", "head", "--kl-weight", 0)),
+    }[options.table]
+    tests = tests(attune, options)
+    attune.import_base(options.weights)
+    results = []
+    for objective in options.objectives.split(","):
+      attune.align(objective, "train", options, *more)
+      results += [(objective, test, attune.evaluate(objective, test))
+                  for test in tests]
+    print_table(results)
+    if options.csv:
+      header, *rows = "".join(attune.tables).splitlines(keepends=True)
+      pathlib.Path(options.csv).write_text(
+          header + "".join(row for row in rows if row != header))
 
 
 if __name__ == "__main__":
