@@ -57,36 +57,56 @@ class FakeWorker:
         return
 
 
-class SilentServer:
-  """A serving worker that loads what it is told to and answers no batch."""
+class ServingWorker:
+  """A serving worker that loads what it is told to and answers every picture
+  with ones; what it is told meanwhile waits while `loads` or `answers` is
+  not set."""
 
-  def __init__(self, channel):
-    self.id = f"silent-{uuid.uuid4().hex[:8]}"
+  def __init__(self, channel, dimensions=64):
+    self.id = f"serving-{uuid.uuid4().hex[:8]}"
+    self.loads = threading.Event()
+    self.answers = threading.Event()
+    self.asked_to_load = 0
+    self.batches = 0
+    self._dimensions = dimensions
     stub = rpc.WorkerServiceStub(channel)
     device = types_pb2.WorkerDevice(kind="cpu")
     stub.Register(pb.RegisterRequest(worker_id=self.id, device=device,
                                      roles=[pb.WORKER_ROLE_SERVE],
                                      build="fake"))
-    self._answers = queue.Queue()
-    self._answers.put(pb.ServeRequest(hello=pb.ServeRequest.Hello(
+    self._messages = queue.Queue()
+    self._messages.put(pb.ServeRequest(hello=pb.ServeRequest.Hello(
         worker_id=self.id, device=device, version_slots=2,
         preferred_batch_size=8)))
-    self.batches = 0
-    self._call = stub.Serve(iter(self._answers.get, None))
+    self._call = stub.Serve(iter(self._messages.get, None))
     threading.Thread(target=self._read, daemon=True).start()
 
   def _read(self):
     try:
       for message in self._call:
         if message.HasField("load"):
-          self._answers.put(pb.ServeRequest(
+          self.asked_to_load += 1
+          self._send_after(self.loads, pb.ServeRequest(
               load_result=pb.ServeRequest.LoadResult(
                   version_digest=message.load.version.digest)))
         elif message.HasField("batch"):
           self.batches += 1
+          self._send_after(self.answers, pb.ServeRequest(
+              batch_result=pb.ServeRequest.BatchResult(
+                  batch_id=message.batch.batch_id,
+                  embeddings=[1.0] * (len(message.batch.images) *
+                                      self._dimensions))))
     except grpc.RpcError:
       pass
 
+  def _send_after(self, event, message):
+
+    def send():
+      event.wait()
+      self._messages.put(message)
+
+    threading.Thread(target=send, daemon=True).start()
+
   def close(self):
-    self._answers.put(None)
+    self._messages.put(None)
     self._call.cancel()

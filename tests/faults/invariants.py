@@ -3,7 +3,8 @@
   python invariants.py DATA_DIR [--log FILE]
 
 reads the two databases (the server may run), their blobs and, where there is
-one, the log of a client (client_log.py), and prints every violation.
+one, the log of a client (a line for each answer: {"call", "request_id", "id"}),
+and prints every violation.
 """
 
 import argparse
@@ -19,7 +20,9 @@ import sys
 LEASED = (2, 4, 6)
 SUCCEEDED, FAILED, CANCELLED = 7, 8, 9
 TERMINAL = (SUCCEEDED, FAILED, CANCELLED)
-TRAIN, VALIDATE = 1, 3
+TRAIN = 1
+# Numbers of storage::ExampleKind.
+KINDS = (1, 2, 3, 4)
 
 BEGIN = re.compile(r"Attempt (\d+) begins on worker (\S+)$")
 END = re.compile(r"(Attempt \d+ failed: |Handed back|Paused|Cancelled|Succeeded)")
@@ -59,6 +62,7 @@ class Checker:
         " lease_token_hash, total_steps FROM jobs"):
       self.check_job(*job)
     self.check_holders()
+    self.check_datasets()
     self.check_blobs()
     self.state.close()
     self.blobs.close()
@@ -143,6 +147,26 @@ class Checker:
         "SELECT worker_id, count(*) FROM jobs WHERE worker_id <> ''"
         " GROUP BY worker_id HAVING count(*) > 1"):
       self.violations.append(f"{worker} holds {count} leases")
+
+  def check_datasets(self):
+    """Every row of an upload once, or none; the counts are those of the rows."""
+    for (dataset, name, *counts) in self.state.execute(
+        "SELECT id, name, pair_count, clean_count, labelled_count,"
+        " caption_count FROM datasets"):
+      rows = dict(self.state.execute(
+          "SELECT kind, count(*) FROM examples WHERE dataset = ?"
+          " GROUP BY kind", (dataset,)))
+      self.expect(counts == [rows.get(kind, 0) for kind in KINDS],
+                  f"dataset {name} counts {counts} and has {rows}")
+      used = collections.Counter()
+      for image, twin in self.state.execute(
+          "SELECT image, clean_image FROM examples WHERE dataset = ?",
+          (dataset,)):
+        used.update([image] if twin is None else [image, twin])
+      stored = dict(self.state.execute(
+          "SELECT id, use_count FROM images WHERE dataset = ?", (dataset,)))
+      self.expect(stored == dict(used),
+                  f"dataset {name} has pictures that its rows do not use so")
 
   def check_blobs(self):
     named = {}

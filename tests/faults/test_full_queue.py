@@ -1,15 +1,16 @@
-"""A thousand callers against a full queue: memory stays bounded."""
+"""More than the server can take: its memory stays bounded."""
 
 import pathlib
 import time
 
 import grpc
+import pytest
 
 import pictures
 from attune.v1 import inference_service_pb2 as inference_pb
 from attune.v1 import inference_service_pb2_grpc as inference_rpc
 from conftest import Faults, wait_until
-from fake_worker import SilentServer
+from fake_worker import ServingWorker
 
 CALLERS = 1_000
 
@@ -21,12 +22,18 @@ def memory(pid, name):
   raise AssertionError(name)
 
 
+def forget_peak(pid):
+  """VmHWM is counted from now on."""
+  pathlib.Path(f"/proc/{pid}/clear_refs").write_text("5")
+
+
 def test_a_thousand_callers_cost_bounded_memory(tmp_path, figures):
   faults = Faults(tmp_path)
   try:
     faults.start_server("--max-queued-images", "256")
     faults.make_tiny_model("base")
-    worker = SilentServer(faults.channel())
+    worker = ServingWorker(faults.channel())
+    worker.loads.set()
     stub = inference_rpc.InferenceServiceStub(faults.channel())
     image = pictures.blob(1, side=256)
 
@@ -40,7 +47,7 @@ def test_a_thousand_callers_cost_bounded_memory(tmp_path, figures):
     time.sleep(1)
     pid = faults.server.popen.pid
     before = memory(pid, "VmRSS")
-    pathlib.Path(f"/proc/{pid}/clear_refs").write_text("5")
+    forget_peak(pid)
     calls = [call() for _ in range(CALLERS)]
     codes = [each.exception(timeout=60).code() for each in calls]
     peak = memory(pid, "VmHWM")
@@ -50,6 +57,28 @@ def test_a_thousand_callers_cost_bounded_memory(tmp_path, figures):
     for each in waiting:
       each.cancel()
     worker.close()
+    faults.stop_and_check()
+  finally:
+    faults.stop()
+
+
+def test_a_message_of_a_gibibyte_is_refused_unread(tmp_path):
+  faults = Faults(tmp_path)
+  try:
+    faults.start_server("--max-buffered-bytes", str(64 << 20))
+    faults.run("dataset", "list")
+    pid = faults.server.popen.pid
+    before = memory(pid, "VmRSS")
+    forget_peak(pid)
+    channel = grpc.insecure_channel(
+        faults.address, options=[("grpc.max_send_message_length", -1)])
+    embed = channel.unary_unary("/attune.v1.InferenceService/EmbedImages")
+    with pytest.raises(grpc.RpcError) as refused:
+      embed(bytes(1 << 30), timeout=120)
+    assert refused.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert memory(pid, "VmHWM") < before + (128 << 10)
+    channel.close()
+    faults.run("dataset", "list")
     faults.stop_and_check()
   finally:
     faults.stop()

@@ -9,7 +9,7 @@ import pytest
 from attune.v1 import job_service_pb2 as jobs_pb
 from attune.v1 import job_service_pb2_grpc as jobs_rpc
 from attune.v1 import worker_service_pb2 as pb
-from conftest import LEASE, wait_until
+from conftest import LEASE, long_or_short, wait_until
 from fake_worker import FakeWorker
 from proxy import Proxy
 from test_process_faults import run_whole
@@ -36,7 +36,7 @@ def test_a_short_cut_changes_nothing(proxied):
   proxied.wait_for_step(job, 20)
   proxied.proxy.mode = "cut"
   # gRPC waits up to a few seconds before it connects again.
-  time.sleep(LEASE / 6)
+  time.sleep(long_or_short(10, LEASE / 6))
   proxied.proxy.mode = "pass"
   proxied.wait_for(job, "SUCCEEDED")
   assert proxied.show(job).attempt == 1
@@ -49,14 +49,18 @@ def test_a_long_cut_costs_an_attempt_and_no_bit(proxied, mode):
   job = proxied.create(**SPEC)
   proxied.wait_for_step(job, 20)
   proxied.proxy.mode = mode
+  cut_at = time.monotonic()
   wait_until(lambda: proxied.state(job) == "QUEUED", "the end of the lease",
              2 * LEASE)
+  while time.monotonic() < cut_at + long_or_short(60, 0):
+    time.sleep(0.1)
   # The worker has stopped by itself, before the lease was another's.
   assert not proxied.task_children(proxied.workers[-1])
   proxied.proxy.mode = "pass"
   proxied.proxy.break_connections()
   proxied.wait_for(job, "SUCCEEDED")
-  assert proxied.show(job).attempt == 2
+  # A task that went into the broken connection takes one more.
+  assert proxied.show(job).attempt in (2, 3)
   assert proxied.outcome(job) == proxied.whole
 
 

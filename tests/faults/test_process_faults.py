@@ -109,7 +109,7 @@ def test_a_worker_that_was_stopped_shortly_keeps_its_job(faults):
   faults.wait_for_step(job, 10)
   children = faults.task_children(worker)
   os.killpg(worker.popen.pid, signal.SIGSTOP)
-  time.sleep(LEASE / 3)
+  time.sleep(long_or_short(15, LEASE / 3))
   os.killpg(worker.popen.pid, signal.SIGCONT)
   faults.wait_for(job, "SUCCEEDED")
   assert faults.show(job).attempt == 1
@@ -123,7 +123,8 @@ def test_a_killed_server_loses_nothing_while_workers_train(faults, down):
   job = faults.create(steps=400, every=10)
   faults.wait_for_step(job, 20)
   faults.server.kill()
-  time.sleep(LEASE / 4 if down == "short" else 1.5 * LEASE)
+  time.sleep(long_or_short(5, LEASE / 4) if down == "short"
+             else long_or_short(120, 1.5 * LEASE))
   faults.start_server(*SHORT)
   faults.wait_for(job, "SUCCEEDED")
   shown = faults.show(job)

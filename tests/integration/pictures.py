@@ -8,14 +8,19 @@ import zlib
 
 def png(side, rows):
   """A PNG of side × side pixels from rows of (red, green, blue)."""
+  return png_of_rows(
+      side, [bytes(v for pixel in row for v in pixel) for row in rows])
+
+
+def png_of_rows(side, rows):
+  """A PNG of side × side pixels from rows of 3 side bytes."""
 
   def chunk(kind, data):
     body = kind + data
     return (struct.pack(">I", len(data)) + body +
             struct.pack(">I", zlib.crc32(body)))
 
-  raw = b"".join(b"\0" + bytes(v for pixel in row for v in pixel)
-                 for row in rows)
+  raw = b"".join(b"\0" + row for row in rows)
   header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
   return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) +
           chunk(b"IDAT", zlib.compress(raw)) + chunk(b"IEND", b""))
@@ -28,6 +33,12 @@ def blob(seed, side=48):
             for _ in range(8)]
   return png(side, [[blocks[y * 8 // side][x * 8 // side] for x in range(side)]
                     for y in range(side)])
+
+
+def noise(seed, side):
+  """A PNG of coloured noise, 3 side² bytes that do not get smaller."""
+  draw = random.Random(seed)
+  return png_of_rows(side, [draw.randbytes(3 * side) for _ in range(side)])
 
 
 CLASSES = ("dog", "cat", "car", "tree")
