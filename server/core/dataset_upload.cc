@@ -274,7 +274,17 @@ absl::Status DatasetUpload::PutImages(const Images& images) const {
 }
 
 absl::Status DatasetUpload::AwaitBatch() {
-  return storing_.valid() ? storing_.get() : absl::OkStatus();
+  if (!storing_.valid()) return absl::OkStatus();
+  const absl::Status stored = storing_.get();
+  if (!absl::IsAborted(stored)) return stored;
+  // Sealing gives up the uploads that run.
+  return state_.Read([&](StateTransaction& transaction) -> absl::Status {
+    ATTUNE_ASSIGN_OR_RETURN(const storage::Dataset dataset,
+                            transaction.datasets().Get(dataset_));
+    return dataset.state == storage::DatasetState::kOpen
+               ? stored
+               : DatasetSealed(dataset_);
+  });
 }
 
 }  // namespace attune::core

@@ -117,9 +117,11 @@ absl::Status Trainer::RestoreOrThrow(const TrainerState& state) {
   }
   const Json own = Json::parse(Identity());
   if (json["format"] != kFormat) {
-    return Error(absl::StatusCode::kFailedPrecondition, "CHECKPOINT_MISMATCH",
-                 "the checkpoint was written by another version of the "
-                 "program; start the job again");
+    return Error(
+        absl::StatusCode::kFailedPrecondition, "CHECKPOINT_MISMATCH",
+        "the checkpoint was written by another version of the "
+        "program: give the job to a worker of that version, or create it "
+        "anew");
   }
   for (const auto& [key, value] : own.items()) {
     if (json["run"].value(key, Json()) == value) continue;

@@ -294,6 +294,17 @@ TEST_F(DatasetManagerTest, AnUploadThatASealOvertakesIsRefused) {
   EXPECT_EQ(datasets_->Get("d")->dataset.counts.total(), 1);
 }
 
+TEST_F(DatasetManagerTest, ABatchThatASealOvertakesSaysSoToo) {
+  ASSERT_THAT(datasets_->Create("d", {}, {}), IsOk());
+  ASSERT_THAT(Upload("d", {Clean("a")}), IsOk());
+  auto upload = datasets_->BeginUpload("d", "");
+  ASSERT_THAT(upload, IsOk());
+  ASSERT_THAT((*upload)->Add(Clean("b")), IsOk());
+  ASSERT_THAT(datasets_->Seal("d", {}), IsOk());
+  ASSERT_THAT((*upload)->StoreBatch(10, "state"), IsOk());
+  EXPECT_THAT((*upload)->Commit({}), HasError(kPrecondition, "DATASET_SEALED"));
+}
+
 TEST_F(DatasetManagerTest, ASealForgetsTheUploadsThatWereCut) {
   ASSERT_THAT(datasets_->Create("d", {}, {}), IsOk());
   ASSERT_THAT(Upload("d", {Clean("a")}), IsOk());
