@@ -1,5 +1,6 @@
 #include "server/services/call.h"
 
+#include <grpc/support/time.h>
 #include <spdlog/spdlog.h>
 
 #include <map>
@@ -77,11 +78,15 @@ absl::Status AdmitCall(const CallEnvironment& environment, CallName name,
 }
 
 absl::Time CallDeadline(const grpc::CallbackServerContext& context) {
-  const auto deadline = context.deadline();
-  if (deadline == std::chrono::system_clock::time_point::max()) {
+  const gpr_timespec deadline = context.raw_deadline();
+  if (gpr_time_cmp(deadline, gpr_inf_future(deadline.clock_type)) == 0) {
     return absl::InfiniteFuture();
   }
-  return absl::FromChrono(deadline);
+  // By gRPC's own clock: the wall clock may have been set since the call came.
+  const gpr_timespec left =
+      gpr_time_sub(deadline, gpr_now(deadline.clock_type));
+  return absl::Now() + absl::Seconds(left.tv_sec) +
+         absl::Nanoseconds(left.tv_nsec);
 }
 
 absl::Status DrainingError() {

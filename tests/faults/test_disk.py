@@ -5,7 +5,7 @@ import errno
 import grpc
 import pytest
 
-from conftest import SHORT, wait_until
+from conftest import SHORT, long_or_short, wait_until
 from faulty_libc import FaultyLibc
 from test_process_faults import run_whole
 
@@ -37,7 +37,8 @@ def on_disk(libc, faults):
   return faults
 
 
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("fault", long_or_short(
+    list(FAULTS), ["no room for blobs", "state full", "blobs do not sync"]))
 def test_a_job_outlives_its_disk_with_the_same_bits(libc, on_disk, fault):
   worker = on_disk.start_trainer()
   job = on_disk.create(**SPEC)
