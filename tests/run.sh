@@ -3,7 +3,6 @@
 #
 #   tests/run.sh [--sanitize] [--long] [--fuzz SECONDS] [ctest arguments …]
 #   tests/run.sh --parity [pytest arguments …]
-#   tests/run.sh --experiments [pytest arguments …]
 #
 #   --sanitize   also everything that does not link LibTorch under
 #                AddressSanitizer + UndefinedBehaviorSanitizer and under
@@ -18,12 +17,6 @@
 #                themselves (tests/parity), in a Python environment that is
 #                made for it: 3 GB of packages, once. With ATTUNE_CLIP_WEIGHTS
 #                naming OpenAI's ViT-B-32.pt, its golden embeddings too.
-#   --experiments
-#                instead, the experiments of tests/experiments in full: about an
-#                hour on 2 cores. Their tables and plots are left in
-#                build/experiments. Bases that were trained, and what runs were
-#                measured to do, are kept for as long as the programs are the
-#                same.
 #
 # ATTUNE_CACHE_DIR (default ~/.cache/attune) keeps downloads, the Python
 # environment and, through ccache, compiler output between clean checkouts.
@@ -36,7 +29,6 @@ export ATTUNE_CACHE_DIR=${ATTUNE_CACHE_DIR:-${HOME:-/root}/.cache/attune}
 sanitize=0
 fuzz_seconds=0
 parity=0
-experiments=0
 arguments=()
 while [ $# -gt 0 ]; do
   argument=$1
@@ -46,7 +38,6 @@ while [ $# -gt 0 ]; do
     --long) export ATTUNE_LONG_TESTS=1 ;;
     --fuzz) fuzz_seconds=$1; shift ;;
     --parity) parity=1 ;;
-    --experiments) experiments=1 ;;
     -h | --help) sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//;p}' "$0"; exit 0 ;;
     *) arguments+=("$argument") ;;
   esac
@@ -66,15 +57,6 @@ fi
 
 # The Python client of tests/integration, made from the protos.
 python=$("$root/tests/integration/make_python_environment.sh")
-
-if [ "$experiments" = 1 ]; then
-  cmake --preset dev -DATTUNE_TEST_PYTHON="$python" >/dev/null
-  cmake --build --preset dev --target attune attune-server attune-worker \
-    attune-convert attune-image-decoder draw_scenes
-  ATTUNE_EXPERIMENTS=full OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE=1 \
-    exec "$python" -m pytest -q -rs -p no:cacheprovider tests/experiments \
-    "${arguments[@]}"
-fi
 
 build_and_test() {
   local preset=$1

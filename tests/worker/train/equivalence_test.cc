@@ -115,8 +115,9 @@ double Distance(const model::Tensors& a, const model::Tensors& b) {
 class EquivalentPairRun
     : public testing::TestWithParam<std::tuple<PairRun, Variant>> {};
 
-// From the same state, at every step of a run, so that no rounding of a step
-// before is in the comparison.
+// From the same state, at every step of a run. (Each on its own, runs move
+// apart: where a gradient is nothing but rounding, Adamax makes a step of full
+// length of it, which a square loss such as IPO's shows after some steps.)
 TEST_P(EquivalentPairRun, HasTheSameGradientAtEveryStep) {
   const auto& [run, variant] = GetParam();
   TrainConfig config = run.config();
@@ -134,12 +135,12 @@ TEST_P(EquivalentPairRun, HasTheSameGradientAtEveryStep) {
     const StepMetrics a = plain.Steps(1)[0], b = changed.Steps(1)[0];
     EXPECT_NEAR(a.loss, b.loss, 1e-5 * std::max(1.0, std::abs(a.loss)));
     EXPECT_EQ(a.kl.has_value(), b.kl.has_value());
-    EXPECT_NEAR(a.kl.value_or(0), b.kl.value_or(0), 1e-4);
-    EXPECT_NEAR(a.margin.value_or(0), b.margin.value_or(0), 1e-4);
-    EXPECT_NEAR(a.gradient_norm, b.gradient_norm, 1e-4 * a.gradient_norm);
+    EXPECT_NEAR(a.kl.value_or(0), b.kl.value_or(0), 1e-5);
+    EXPECT_NEAR(a.margin.value_or(0), b.margin.value_or(0), 1e-5);
+    EXPECT_NEAR(a.gradient_norm, b.gradient_norm, 1e-5 * a.gradient_norm);
     const double share = 1 - config.optimizer.beta1;
     EXPECT_LE(Distance(Moments(plain), Moments(changed)),
-              1e-4 * share * a.gradient_norm);
+              1e-5 * share * a.gradient_norm);
     EXPECT_GT(Distance(Moments(plain), before), 1e-3 * share * a.gradient_norm);
     curve.push_back(a);
   }
