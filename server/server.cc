@@ -225,9 +225,11 @@ void GrpcServer::Drain() {
   components_->lease_manager.StopWaits();
   watch_streams_->CloseAll();
   // The workers stay until the calls that they answer have ended.
-  if (!drain_.AwaitCalls(options_.drain_timeout)) {
+  // The last tenth is for closing what does not read, about two seconds.
+  const absl::Duration calls_may_run = options_.drain_timeout * 0.9;
+  if (!drain_.AwaitCalls(calls_may_run)) {
     spdlog::warn("calls still run after {}: they are cancelled",
-                 absl::FormatDuration(options_.drain_timeout));
+                 absl::FormatDuration(calls_may_run));
   }
   components_->router.Stop();
   serve_streams_->CloseAll();
