@@ -223,6 +223,26 @@ absl::Status Events(CommandContext& context, const std::string& id) {
   return absl::OkStatus();
 }
 
+absl::Status Checkpoints(CommandContext& context, const std::string& id) {
+  v1::ListCheckpointsRequest request;
+  request.set_job_id(id);
+  ATTUNE_ASSIGN_OR_RETURN(const v1::ListCheckpointsResponse response,
+                          context.client().ListCheckpoints(request));
+  if (context.json()) {
+    context.PrintJson(response);
+    return absl::OkStatus();
+  }
+  Table table({"STEP", "ATTEMPT", "SIZE", "CREATED"});
+  for (const v1::Checkpoint& checkpoint : response.checkpoints()) {
+    table.AddRow({absl::StrCat(checkpoint.step()),
+                  absl::StrCat(checkpoint.attempt()),
+                  FormatBytes(checkpoint.size_bytes()),
+                  FormatTime(checkpoint.create_time())});
+  }
+  table.Print(context.out());
+  return absl::OkStatus();
+}
+
 absl::Status Metrics(CommandContext& context, const std::string& id, bool csv) {
   if (csv && context.json()) {
     return UsageError("--csv and --output json exclude each other");
@@ -335,6 +355,15 @@ Options without a value take the published one of the objective, in brackets.)")
   events->footer("Example:\n  attune job events job-4be1c09a77d2");
   events->callback([state, &context] {
     context.SetAction([state, &context] { return Events(context, state->id); });
+  });
+
+  CLI::App* checkpoints =
+      AddIdCommand(*job, "checkpoints",
+                   "The stored checkpoints of a job, newest first", state->id);
+  checkpoints->footer("Example:\n  attune job checkpoints job-4be1c09a77d2");
+  checkpoints->callback([state, &context] {
+    context.SetAction(
+        [state, &context] { return Checkpoints(context, state->id); });
   });
 
   const std::shared_ptr<std::string> id(state, &state->id);

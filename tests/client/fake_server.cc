@@ -255,6 +255,14 @@ class FakeServer::Jobs : public v1::JobService::Service {
     return Status::OK;
   }
 
+  Status ListCheckpoints(ServerContext*, const v1::ListCheckpointsRequest*,
+                         v1::ListCheckpointsResponse* response) override {
+    FAKE_BEGIN(fake_);
+    response->mutable_checkpoints()->Add(fake_.checkpoints.begin(),
+                                         fake_.checkpoints.end());
+    return Status::OK;
+  }
+
   Status WatchJob(ServerContext*, const v1::WatchJobRequest* request,
                   grpc::ServerWriter<v1::WatchJobResponse>* writer) override {
     FAKE_BEGIN(fake_);

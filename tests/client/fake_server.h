@@ -73,6 +73,7 @@ class FakeServer {
   std::vector<std::string> watch_cursors ABSL_GUARDED_BY(mutex);
   std::vector<v1::MetricRow> metrics ABSL_GUARDED_BY(mutex);
   std::vector<v1::JobEvent> events ABSL_GUARDED_BY(mutex);
+  std::vector<v1::Checkpoint> checkpoints ABSL_GUARDED_BY(mutex);
   v1::Evaluation evaluation ABSL_GUARDED_BY(mutex);
   // Evaluations of other jobs than those that answer with `evaluation`, and
   // what ListEvaluations finds by the model.

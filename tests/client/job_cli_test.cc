@@ -13,6 +13,7 @@
 namespace attune::client {
 namespace {
 
+using ::testing::ContainsRegex;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
@@ -181,6 +182,24 @@ TEST_F(JobCliTest, EventsSayWhatAndWhyOverAllPages) {
   EXPECT_THAT(out_.str(), HasSubstr("1  Asked to pause\n"));
   EXPECT_EQ(Run({"job", "events", "job-1", "--output", "json"}), kExitDone);
   EXPECT_EQ(Lines(), 2);
+}
+
+TEST_F(JobCliTest, CheckpointsAreShownWithStepAttemptAndSize) {
+  {
+    absl::MutexLock lock(&fake_.mutex);
+    for (const int step : {40, 20}) {
+      v1::Checkpoint& checkpoint = fake_.checkpoints.emplace_back();
+      checkpoint.set_step(step);
+      checkpoint.set_attempt(2);
+      checkpoint.set_size_bytes(3 << 20);
+    }
+  }
+  EXPECT_EQ(Run({"job", "checkpoints", "job-1"}), kExitDone);
+  EXPECT_THAT(out_.str(), ContainsRegex("40 +2 +3.0 MiB"));
+  EXPECT_THAT(out_.str(), ContainsRegex("20 +2 +3.0 MiB"));
+  EXPECT_EQ(Run({"job", "checkpoints", "job-1", "--output", "json"}),
+            kExitDone);
+  EXPECT_THAT(out_.str(), HasSubstr("\"checkpoints\":[{\"step\":\"40\""));
 }
 
 TEST_F(JobCliTest, EvaluatePrintsBothVersionsAndTheDifference) {

@@ -43,8 +43,9 @@ def long_or_short(long, short):
 LEASE = long_or_short(30.0, 6.0)
 LEASES = ("--lease-duration", str(LEASE), "--heartbeat-interval",
           str(LEASE / 6))
-SHORT = (*LEASES, "--retry-delay", "0.2", "--max-retry-delay", "1",
-         "--max-failures", "1000")
+QUICK_RETRIES = ("--retry-delay", "0.2", "--max-retry-delay", "1",
+                 "--max-failures", "1000")
+SHORT = (*LEASES, *QUICK_RETRIES)
 
 
 class Figures:

@@ -15,8 +15,10 @@ namespace {
 using ::attune::storage::Role;
 using ::attune::test::HasError;
 using ::attune::test::IsOk;
+using ::testing::Field;
 using ::testing::HasSubstr;
 using ::testing::Not;
+using ::testing::UnorderedElementsAre;
 
 constexpr auto kUnauthenticated = absl::StatusCode::kUnauthenticated;
 const absl::Time kNow = absl::FromUnixSeconds(1'700'000'000);
@@ -51,7 +53,10 @@ TEST_F(ApiKeysTest, KeysHave256RandomBitsAndOnlyTheirDigestIsStored) {
   EXPECT_NE(a.substr(20), b.substr(20));
   const auto stored = ListApiKeys(*store_);
   ASSERT_THAT(stored, IsOk());
-  EXPECT_EQ(stored->front().digest, Sha256Hex(a));
+  // Made at the same time, so in the order of their random ids.
+  EXPECT_THAT(*stored, UnorderedElementsAre(
+                           Field(&storage::ApiKey::digest, Sha256Hex(a)),
+                           Field(&storage::ApiKey::digest, Sha256Hex(b))));
 }
 
 TEST_F(ApiKeysTest, AnotherTextIsInvalidAndNotShown) {
