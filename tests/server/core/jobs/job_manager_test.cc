@@ -1,17 +1,15 @@
 #include "server/core/jobs/job_manager.h"
 
-#include <cmath>
-#include <optional>
 #include <string>
-#include <utility>
+#include <variant>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "common/error.h"
 #include "common/ids.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "server/core/jobs/job_digest.h"
-#include "tests/server/core/jobs_fixture.h"
+#include "tests/server/core/jobs/job_manager_fixture.h"
 #include "tests/test_util/status_matchers.h"
 
 namespace attune::core {
@@ -28,21 +26,6 @@ using ::testing::StartsWith;
 constexpr auto kInvalid = absl::StatusCode::kInvalidArgument;
 constexpr auto kPrecondition = absl::StatusCode::kFailedPrecondition;
 constexpr auto kNotFound = absl::StatusCode::kNotFound;
-// More tokens than the test model's context.
-constexpr char kLongText[] =
-    "one two three four five six seven eight nine ten eleven twelve thirteen "
-    "fourteen fifteen sixteen";
-
-class JobManagerTest : public JobsFixture {
- protected:
-  // The error of a job that must be refused without a trace.
-  absl::Status Refused(const TrainRequest& request) {
-    const std::string before = Everything();
-    const absl::Status status = jobs_->CreateTrain(request, {}).status();
-    EXPECT_EQ(Everything(), before);
-    return status;
-  }
-};
 
 TEST_F(JobManagerTest, ACreatedJobIsQueuedWithItsVersionPinned) {
   AddBase();
@@ -214,93 +197,6 @@ TEST_F(JobManagerTest, LongTextsThatTheJobDoesNotReadDoNotMatter) {
   EXPECT_THAT(jobs_->CreateTrain(request, {}), IsOk());
 }
 
-TEST_F(JobManagerTest, AnEvaluationPinsItsVersionsAndTakesTheBaseToCompare) {
-  AddBase();
-  MakePreferences();
-  AddWorker();
-  CreateDpoJob();
-  const LeasedTask task = Lease();
-  ASSERT_THAT(
-      reports_->Complete(
-          task.lease_token,
-          TrainResult{{{storage::VersionSource::kAverage, StoreTensors(2)},
-                       {storage::VersionSource::kLastIterate, StoreTensors(3)}},
-                      {}}),
-      IsOk());
-  const auto job = jobs_->CreateEvaluate({.dataset = "rta",
-                                          .model = "robust",
-                                          .against = "",
-                                          .templates = {"a photo of {}."},
-                                          .truncate = false},
-                                         {});
-  ASSERT_THAT(job, IsOk());
-  const auto& spec = std::get<storage::EvaluateSpec>(job->spec);
-  EXPECT_EQ(spec.model, "robust:1");
-  EXPECT_EQ(spec.against, "base:1");
-}
-
-TEST_F(JobManagerTest, AnEvaluationOfAHeadIsAtTheKnobOrWhatWasTrained) {
-  AddBase("head", /*head=*/true);
-  MakePreferences();
-  EvaluateRequest request;
-  request.dataset = "rta";
-  request.model = "head";
-  const auto knob = [&](std::optional<double> t) {
-    request.t = t;
-    const auto job = jobs_->CreateEvaluate(request, {});
-    EXPECT_THAT(job, IsOk());
-    return std::pair(std::get<storage::EvaluateSpec>(job->spec).t,
-                     job->config_digest);
-  };
-  const auto trained = knob(std::nullopt);
-  EXPECT_EQ(trained.first, 1);
-  EXPECT_EQ(knob(1), trained);
-  const auto half = knob(0.5);
-  EXPECT_EQ(half.first, 0.5);
-  EXPECT_NE(half.second, trained.second);
-  EXPECT_NE(knob(0).second, half.second);
-}
-
-TEST_F(JobManagerTest, AKnobWithoutAHeadOrOutOfRangeIsRefused) {
-  AddBase();
-  AddBase("head", /*head=*/true);
-  MakePreferences();
-  const std::string before = Everything();
-  EvaluateRequest request;
-  request.dataset = "rta";
-  request.model = "base";
-  // Against one with a head: the knob is the model's.
-  request.against = "head";
-  request.t = 0;
-  const absl::Status status = jobs_->CreateEvaluate(request, {}).status();
-  EXPECT_THAT(status, HasError(kInvalid, "NO_LINEAR_HEAD"));
-  ASSERT_THAT(ErrorFields(status), SizeIs(1));
-  EXPECT_EQ(ErrorFields(status)[0].field, "evaluate.t");
-  request.model = "head";
-  for (const double t : {-4.5, 5.0, std::nan("")}) {
-    request.t = t;
-    EXPECT_THAT(jobs_->CreateEvaluate(request, {}),
-                HasError(kInvalid, "INVALID_FIELD"))
-        << t;
-  }
-  EXPECT_EQ(Everything(), before);
-}
-
-TEST_F(JobManagerTest, ATemplateThatMakesATextTooLongIsRefused) {
-  AddBase();
-  MakePreferences();
-  const std::string before = Everything();
-  EXPECT_THAT(
-      jobs_->CreateEvaluate({.dataset = "rta",
-                             .model = "base",
-                             .against = "",
-                             .templates = {absl::StrCat("{} ", kLongText)},
-                             .truncate = false},
-                            {}),
-      HasError(kInvalid, "TEXT_TOO_LONG"));
-  EXPECT_EQ(Everything(), before);
-}
-
 TEST_F(JobManagerTest, TheDatasetToEvaluateOnIsCheckedToo) {
   AddBase();
   MakePreferences();
@@ -340,151 +236,6 @@ TEST_F(JobManagerTest, ARequestIsForgottenAfterADay) {
   const auto second = jobs_->CreateTrain(DpoOnRta(), key);
   ASSERT_THAT(second, IsOk());
   EXPECT_NE(second->id, first->id);
-}
-
-TEST_F(JobManagerTest, WaitingJobsSayWhy) {
-  AddBase();
-  MakePreferences();
-  const storage::Job first = CreateDpoJob();
-  const storage::Job second = CreateDpoJob();
-  EXPECT_EQ(jobs_->Get(first.id)->status_message, "position 1");
-  EXPECT_EQ(jobs_->Get(second.id)->status_message, "position 2");
-  // The worker that sealed the dataset is not heard of any more.
-  clock_.Advance(options_.duration + absl::Seconds(1));
-  EXPECT_EQ(jobs_->Get(second.id)->status_message, "no worker");
-  AddWorker();
-  Lease();
-  EXPECT_EQ(jobs_->Get(first.id)->status_message, "");
-  EXPECT_EQ(jobs_->Get(second.id)->status_message, "position 1");
-}
-
-TEST_F(JobManagerTest, AQueuedJobIsCancelledAtOnce) {
-  AddBase();
-  MakePreferences();
-  const storage::Job job = CreateDpoJob();
-  const auto cancelled = jobs_->Cancel(job.id, {});
-  ASSERT_THAT(cancelled, IsOk());
-  EXPECT_EQ(cancelled->state, JobState::kCancelled);
-  EXPECT_EQ(cancelled->end_time, clock_.WallNow());
-  EXPECT_THAT(jobs_->Cancel(job.id, {}), IsOk());
-  AddWorker();
-  EXPECT_EQ(*AskForTask(), std::nullopt);
-}
-
-TEST_F(JobManagerTest, ARunningJobIsCancelledThroughItsWorker) {
-  AddBase();
-  MakePreferences();
-  AddWorker();
-  const storage::Job job = CreateDpoJob();
-  const LeasedTask task = Lease();
-  EXPECT_EQ(*leases_->Heartbeat(task.lease_token, 1, 10), Wish::kContinue);
-  EXPECT_EQ(jobs_->Cancel(job.id, {})->state, JobState::kCancelling);
-  EXPECT_EQ(*leases_->Heartbeat(task.lease_token, 1, 10), Wish::kCancel);
-  EXPECT_EQ(jobs_->Cancel(job.id, {})->state, JobState::kCancelling);
-  ASSERT_THAT(
-      reports_->Fail(task.lease_token, FailureKind::kHandBack, "", "stopped"),
-      IsOk());
-  EXPECT_EQ(jobs_->Get(job.id)->state, JobState::kCancelled);
-}
-
-TEST_F(JobManagerTest, AFinishedJobCannotBeCancelled) {
-  AddBase();
-  MakePreferences();
-  AddWorker();
-  const storage::Job job = CreateDpoJob();
-  ASSERT_THAT(reports_->Fail(Lease().lease_token, FailureKind::kPermanent,
-                             "OUT_OF_MEMORY", "too large"),
-              IsOk());
-  const std::string before = Everything();
-  EXPECT_THAT(jobs_->Cancel(job.id, {}), HasError(kPrecondition, "JOB_ENDED"));
-  EXPECT_EQ(Everything(), before);
-}
-
-TEST_F(JobManagerTest, ListsNewestFirstByState) {
-  AddBase();
-  MakePreferences();
-  const storage::Job a = CreateDpoJob();
-  const storage::Job b = CreateDpoJob();
-  const storage::Job c = CreateDpoJob();
-  ASSERT_THAT(jobs_->Cancel(b.id, {}), IsOk());
-  auto jobs = jobs_->List(0, 10, {});
-  ASSERT_THAT(jobs, IsOk());
-  ASSERT_THAT(*jobs, SizeIs(3));
-  EXPECT_EQ((*jobs)[0].id, c.id);
-  EXPECT_EQ((*jobs)[2].id, a.id);
-  const JobState cancelled = JobState::kCancelled;
-  jobs = jobs_->List(0, 10, {&cancelled, 1});
-  ASSERT_THAT(*jobs, SizeIs(1));
-  EXPECT_EQ((*jobs)[0].id, b.id);
-  EXPECT_THAT(*jobs_->List((*jobs)[0].sequence, 10, {}), SizeIs(1));
-  EXPECT_EQ(jobs_->CountByState()->at(JobState::kQueued), 2);
-}
-
-TEST_F(JobManagerTest, ValidationsAreNotShownAsJobs) {
-  ASSERT_THAT(datasets_->Create("d", {}, {}), IsOk());
-  ASSERT_THAT(Upload("d", {Clean("a")}), IsOk());
-  ASSERT_THAT(datasets_->Seal("d", {}), IsOk());
-  EXPECT_THAT(*jobs_->List(0, 10, {}), SizeIs(0));
-  AddWorker();
-  EXPECT_THAT(jobs_->Get(Lease().job.id), HasError(kNotFound, "NOT_FOUND"));
-}
-
-TEST_F(JobManagerTest, AnUpdateHoldsWhatWasAddedSinceItsPosition) {
-  AddBase();
-  MakePreferences();
-  AddWorker();
-  const storage::Job job = CreateDpoJob();
-  const LeasedTask task = Lease();
-  std::vector<storage::MetricRow> rows(1'500);
-  for (size_t i = 0; i < rows.size(); ++i) {
-    rows[i].step = static_cast<int64_t>(i) + 1;
-  }
-  ASSERT_THAT(reports_->AddMetrics(task.lease_token,
-                                   {rows.begin(), rows.begin() + 1'000}, 2'000),
-              IsOk());
-  ASSERT_THAT(reports_->AddMetrics(task.lease_token,
-                                   {rows.begin() + 1'000, rows.end()}, 2'000),
-              IsOk());
-  auto update = jobs_->Update(job.id, {});
-  ASSERT_THAT(update, IsOk());
-  EXPECT_THAT(update->metrics, SizeIs(1'000));
-  EXPECT_THAT(update->events, SizeIs(2));
-  EXPECT_TRUE(update->more);
-  EXPECT_EQ(update->job.step, 1'500);
-  EXPECT_EQ(update->job.total_steps, 2'000);
-  update = jobs_->Update(job.id, update->position);
-  EXPECT_THAT(update->metrics, SizeIs(500));
-  EXPECT_EQ(update->metrics.front().step, 1'001);
-  EXPECT_THAT(update->events, SizeIs(0));
-  EXPECT_FALSE(update->more);
-}
-
-TEST_F(JobManagerTest, TheConfigDigestChangesWithEveryInput) {
-  const storage::TrainSpec spec;
-  const std::string digest = ConfigDigest(spec, {"x", "y"});
-  EXPECT_EQ(ConfigDigest(spec, {"x", "y"}), digest);
-  EXPECT_NE(ConfigDigest(spec, {"y", "x"}), digest);
-  storage::TrainSpec other = spec;
-  other.optimizer.learning_rate *= 1 + 1e-15;
-  EXPECT_NE(ConfigDigest(other, {"x", "y"}), digest);
-  other = spec;
-  other.epochs = 3;
-  EXPECT_NE(ConfigDigest(other, {"x", "y"}), digest);
-  other = spec;
-  other.trained_part.kind = storage::TrainedKind::kImage;
-  EXPECT_NE(ConfigDigest(other, {"x", "y"}), digest);
-  other = spec;
-  other.precision = storage::Precision::kAuto;
-  EXPECT_NE(ConfigDigest(other, {"x", "y"}), digest);
-}
-
-TEST_F(JobManagerTest, AKnobAtItsDefaultLeavesTheDigestOfOlderJobs) {
-  storage::EvaluateSpec spec;
-  const std::string digest = ConfigDigest(spec, {});
-  spec.t = 1;
-  EXPECT_EQ(ConfigDigest(spec, {}), digest);
-  spec.t = 0;
-  EXPECT_NE(ConfigDigest(spec, {}), digest);
 }
 
 }  // namespace
