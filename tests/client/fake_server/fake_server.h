@@ -1,7 +1,7 @@
-#ifndef ATTUNE_TESTS_CLIENT_FAKE_SERVER_H_
-#define ATTUNE_TESTS_CLIENT_FAKE_SERVER_H_
+#ifndef ATTUNE_TESTS_CLIENT_FAKE_SERVER_FAKE_SERVER_H_
+#define ATTUNE_TESTS_CLIENT_FAKE_SERVER_FAKE_SERVER_H_
 
-#include <grpcpp/server.h>
+#include <grpcpp/grpcpp.h>
 
 #include <deque>
 #include <map>
@@ -13,11 +13,10 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
-#include "attune/v1/dataset_service.grpc.pb.h"
-#include "attune/v1/inference_service.grpc.pb.h"
-#include "attune/v1/job_service.grpc.pb.h"
-#include "attune/v1/model_service.grpc.pb.h"
-#include "attune/v1/worker_service.grpc.pb.h"
+#include "attune/v1/dataset_service.pb.h"
+#include "attune/v1/inference_service.pb.h"
+#include "attune/v1/job_service.pb.h"
+#include "attune/v1/model_service.pb.h"
 
 namespace attune::client {
 
@@ -101,21 +100,11 @@ class FakeServer {
   absl::Status Begin();
 
  private:
-  class Datasets;
-  class Jobs;
-  class Models;
-  class Inference;
-  class Workers;
-
-  std::unique_ptr<Datasets> datasets_service_;
-  std::unique_ptr<Jobs> jobs_service_;
-  std::unique_ptr<Models> models_service_;
-  std::unique_ptr<Inference> inference_service_;
-  std::unique_ptr<Workers> workers_service_;
+  std::vector<std::unique_ptr<grpc::Service>> services_;
   std::unique_ptr<grpc::Server> server_;
   std::string address_;
 };
 
 }  // namespace attune::client
 
-#endif  // ATTUNE_TESTS_CLIENT_FAKE_SERVER_H_
+#endif  // ATTUNE_TESTS_CLIENT_FAKE_SERVER_FAKE_SERVER_H_
