@@ -19,7 +19,7 @@
 #include "common/grpc/tls.h"
 #include "common/status_macros.h"
 #include "server/components.h"
-#include "server/core/api_keys.h"
+#include "server/core/access/api_keys.h"
 #include "server/core/ticker.h"
 #include "server/metrics/exposer.h"
 #include "server/services/access.h"

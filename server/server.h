@@ -10,8 +10,8 @@
 #include "common/clock.h"
 #include "common/grpc/tls.h"
 #include "server/core/garbage_collector.h"
-#include "server/core/lease_table.h"
-#include "server/core/router.h"
+#include "server/core/inference/router.h"
+#include "server/core/leases/lease_table.h"
 #include "storage/sqlite/sqlite_stores.h"
 
 namespace attune {

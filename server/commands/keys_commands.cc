@@ -13,7 +13,7 @@
 #include "absl/time/clock.h"
 #include "common/error.h"
 #include "common/status_macros.h"
-#include "server/core/api_keys.h"
+#include "server/core/access/api_keys.h"
 #include "storage/data_dir_lock.h"
 #include "storage/sqlite/sqlite_stores.h"
 

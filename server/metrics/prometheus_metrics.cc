@@ -7,7 +7,7 @@
 #include "prometheus/family.h"
 #include "prometheus/gauge.h"
 #include "prometheus/histogram.h"
-#include "server/core/job_state.h"
+#include "server/core/jobs/job_state.h"
 
 namespace attune::metrics {
 namespace {

@@ -2,7 +2,7 @@
 
 #include <limits>
 
-#include "server/core/job_state.h"
+#include "server/core/jobs/job_state.h"
 
 namespace attune::metrics {
 namespace {

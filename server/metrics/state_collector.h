@@ -10,7 +10,7 @@
 
 #include "prometheus/collectable.h"
 #include "prometheus/metric_family.h"
-#include "server/core/worker_registry.h"
+#include "server/core/leases/worker_registry.h"
 #include "storage/records.h"
 
 namespace attune::metrics {

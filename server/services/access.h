@@ -11,7 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
-#include "server/core/api_keys.h"
+#include "server/core/access/api_keys.h"
 #include "server/services/access_table.h"
 
 namespace attune::services {

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "attune/v1/worker_service.pb.h"
-#include "server/core/task_reports.h"
+#include "server/core/leases/task_reports.h"
 #include "server/services/stream_call.h"
 #include "storage/blob_store.h"
 

@@ -4,7 +4,7 @@
 #define ATTUNE_SERVER_SERVICES_DATASET_CODEC_H_
 
 #include "attune/v1/dataset_service.pb.h"
-#include "server/core/dataset_manager.h"
+#include "server/core/datasets/dataset_manager.h"
 #include "storage/records.h"
 
 namespace attune::services {

@@ -2,7 +2,7 @@
 #define ATTUNE_SERVER_SERVICES_DATASET_SERVICE_H_
 
 #include "attune/v1/dataset_service.grpc.pb.h"
-#include "server/core/dataset_manager.h"
+#include "server/core/datasets/dataset_manager.h"
 #include "server/services/call.h"
 #include "storage/blob_store.h"
 

@@ -5,7 +5,7 @@
 #include <string>
 
 #include "attune/v1/dataset_service.pb.h"
-#include "server/core/dataset_manager.h"
+#include "server/core/datasets/dataset_manager.h"
 #include "server/services/stream_call.h"
 #include "storage/blob_store.h"
 

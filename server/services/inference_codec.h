@@ -11,8 +11,8 @@
 #include "absl/types/span.h"
 #include "attune/v1/inference_service.pb.h"
 #include "google/protobuf/repeated_field.h"
-#include "server/core/classifier.h"
-#include "server/core/embedder.h"
+#include "server/core/inference/classifier.h"
+#include "server/core/inference/embedder.h"
 
 namespace attune::services {
 

@@ -10,8 +10,8 @@
 #include "absl/functional/function_ref.h"
 #include "absl/time/clock.h"
 #include "common/status_macros.h"
-#include "server/core/linear_head.h"
-#include "server/core/selector.h"
+#include "server/core/models/linear_head.h"
+#include "server/core/models/selector.h"
 #include "server/services/inference_codec.h"
 #include "server/services/unary_call.h"
 

@@ -2,9 +2,9 @@
 #define ATTUNE_SERVER_SERVICES_INFERENCE_SERVICE_H_
 
 #include "attune/v1/inference_service.grpc.pb.h"
-#include "server/core/classifier.h"
-#include "server/core/embedder.h"
-#include "server/core/version_resolver.h"
+#include "server/core/inference/classifier.h"
+#include "server/core/inference/embedder.h"
+#include "server/core/models/version_resolver.h"
 #include "server/services/call.h"
 
 namespace attune::services {

@@ -7,7 +7,7 @@
 
 #include "absl/status/statusor.h"
 #include "attune/v1/job_service.pb.h"
-#include "server/core/train_spec.h"
+#include "server/core/jobs/train_spec.h"
 #include "storage/records.h"
 
 namespace attune::services {

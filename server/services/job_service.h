@@ -2,7 +2,7 @@
 #define ATTUNE_SERVER_SERVICES_JOB_SERVICE_H_
 
 #include "attune/v1/job_service.grpc.pb.h"
-#include "server/core/job_manager.h"
+#include "server/core/jobs/job_manager.h"
 #include "server/services/call.h"
 #include "server/services/watch_streams.h"
 

@@ -4,7 +4,7 @@
 #include <grpcpp/support/server_callback.h>
 
 #include "attune/v1/worker_service.pb.h"
-#include "server/core/lease_manager.h"
+#include "server/core/leases/lease_manager.h"
 #include "server/services/call.h"
 
 namespace attune::services {

@@ -1,7 +1,7 @@
 #include "server/services/model_codec.h"
 
 #include "common/grpc/time_conversion.h"
-#include "server/core/selector.h"
+#include "server/core/models/selector.h"
 
 namespace attune::services {
 

@@ -6,7 +6,7 @@
 #include "attune/v1/model_service.pb.h"
 #include "attune/v1/types.pb.h"
 #include "attune/v1/worker_service.pb.h"
-#include "server/core/model_registry.h"
+#include "server/core/models/model_registry.h"
 #include "storage/records.h"
 
 namespace attune::services {

@@ -2,7 +2,7 @@
 #define ATTUNE_SERVER_SERVICES_MODEL_SERVICE_H_
 
 #include "attune/v1/model_service.grpc.pb.h"
-#include "server/core/model_registry.h"
+#include "server/core/models/model_registry.h"
 #include "server/services/call.h"
 
 namespace attune::services {

@@ -7,7 +7,7 @@
 #include "absl/status/statusor.h"
 #include "attune/v1/inference_service.pb.h"
 #include "attune/v1/worker_service.pb.h"
-#include "server/core/inference.h"
+#include "server/core/inference/inference.h"
 
 namespace attune::services {
 

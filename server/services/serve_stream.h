@@ -8,8 +8,8 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 #include "attune/v1/worker_service.pb.h"
-#include "server/core/router.h"
-#include "server/core/worker_registry.h"
+#include "server/core/inference/router.h"
+#include "server/core/leases/worker_registry.h"
 #include "server/services/call.h"
 
 namespace attune::services {

@@ -5,9 +5,9 @@
 
 #include "absl/status/statusor.h"
 #include "attune/v1/worker_service.pb.h"
-#include "server/core/leased_task.h"
-#include "server/core/task_reports.h"
-#include "server/core/worker_registry.h"
+#include "server/core/leases/leased_task.h"
+#include "server/core/leases/task_reports.h"
+#include "server/core/leases/worker_registry.h"
 
 namespace attune::services {
 

@@ -8,8 +8,8 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 #include "attune/v1/job_service.pb.h"
-#include "server/core/job_manager.h"
-#include "server/core/job_signals.h"
+#include "server/core/jobs/job_manager.h"
+#include "server/core/jobs/job_signals.h"
 #include "server/services/call.h"
 
 namespace attune::services {

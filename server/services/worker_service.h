@@ -6,9 +6,9 @@
 
 #include "attune/v1/worker_service.grpc.pb.h"
 #include "common/clock.h"
-#include "server/core/lease_manager.h"
-#include "server/core/task_reports.h"
-#include "server/core/worker_registry.h"
+#include "server/core/leases/lease_manager.h"
+#include "server/core/leases/task_reports.h"
+#include "server/core/leases/worker_registry.h"
 #include "server/services/call.h"
 #include "storage/blob_store.h"
 

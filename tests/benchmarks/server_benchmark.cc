@@ -18,7 +18,7 @@
 #include "common/grpc/channel.h"
 #include "server/server.h"
 #include "tests/common/image/fake_files.h"
-#include "tests/server/core/clip_file.h"
+#include "tests/server/core/models/clip_file.h"
 #include "tests/server/services/fake_worker.h"
 #include "tests/test_util/temp_dir.h"
 

@@ -11,7 +11,7 @@
 #include "common/ids.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "tests/client/fake_server.h"
+#include "tests/client/fake_server/fake_server.h"
 #include "tests/test_util/temp_dir.h"
 
 namespace attune::client {

@@ -8,7 +8,7 @@
 
 #include "client/commands/cli.h"
 #include "gtest/gtest.h"
-#include "tests/client/fake_server.h"
+#include "tests/client/fake_server/fake_server.h"
 #include "tests/test_util/temp_dir.h"
 
 namespace attune::client {

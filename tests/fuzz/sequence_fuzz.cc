@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "server/core/job_state.h"
+#include "server/core/jobs/job_state.h"
 #include "storage/verification.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/server/core/jobs_fixture.h"

@@ -12,9 +12,9 @@ import grpc
 import pytest
 
 import hostile_images
+from api_calls import (chunks, delimited, end, header, new_id, pair,
+                       queue_depth, reason_of, upload)
 from conftest import ROOT, Attune, wait_until
-from test_bad_input import (chunks, delimited, end, header, new_id, pair,
-                            queue_depth, reason_of, upload)
 
 from attune.v1 import (dataset_service_pb2 as ds, dataset_service_pb2_grpc,
                        inference_service_pb2 as inf,

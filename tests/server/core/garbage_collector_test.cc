@@ -8,10 +8,10 @@
 #include "common/ids.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "server/core/model_registry.h"
+#include "server/core/models/model_registry.h"
 #include "server/core/upload_staging.h"
 #include "storage/sqlite/sqlite_stores.h"
-#include "tests/server/core/clip_file.h"
+#include "tests/server/core/models/clip_file.h"
 #include "tests/test_util/status_matchers.h"
 
 namespace attune::core {

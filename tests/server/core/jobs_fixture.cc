@@ -8,8 +8,8 @@
 #include "common/digest.h"
 #include "common/grpc/objective_codec.h"
 #include "common/safetensors/clip_layout.h"
-#include "server/core/dataset_digest.h"
-#include "server/core/version.h"
+#include "server/core/datasets/dataset_digest.h"
+#include "server/core/models/version.h"
 #include "storage/sqlite/sqlite_stores.h"
 #include "tests/common/image/fake_files.h"
 

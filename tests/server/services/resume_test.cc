@@ -10,7 +10,7 @@
 #include "common/grpc/channel.h"
 #include "common/ids.h"
 #include "gmock/gmock.h"
-#include "tests/server/core/clip_file.h"
+#include "tests/server/core/models/clip_file.h"
 #include "tests/server/services/service_fixture.h"
 #include "tests/test_util/status_matchers.h"
 #include "tests/test_util/tcp_proxy.h"

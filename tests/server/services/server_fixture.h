@@ -16,7 +16,7 @@
 #include "common/ids.h"
 #include "gtest/gtest.h"
 #include "server/server.h"
-#include "tests/server/core/clip_file.h"
+#include "tests/server/core/models/clip_file.h"
 #include "tests/test_util/temp_dir.h"
 
 namespace attune::services {

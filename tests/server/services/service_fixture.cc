@@ -9,7 +9,7 @@
 #include "common/grpc/delimited.h"
 #include "common/grpc/time_conversion.h"
 #include "tests/common/image/fake_files.h"
-#include "tests/server/core/clip_file.h"
+#include "tests/server/core/models/clip_file.h"
 
 namespace attune::services {
 namespace {
