@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 #include "client/commands/table.h"
 #include "client/report/chart.h"
 #include "client/report/figures_section.h"
@@ -13,8 +14,61 @@
 namespace attune::client {
 namespace {
 
-// Evaluations of one version on one dataset by their t.
+constexpr size_t kShownDigits = 8;  // of a digest
+
+// Evaluations that differ in t alone, by it.
 using ByKnob = std::map<double, const v1::Evaluation*>;
+
+// All that the points of a curve have in common.
+struct CurveSettings {
+  // Without t, and with the versions that its selectors meant.
+  v1::EvaluateSpec spec;
+  std::string dataset_digest;
+
+  std::string Subject() const {
+    return absl::StrCat(spec.model(), " on ", spec.dataset());
+  }
+
+  std::string Details() const {
+    std::vector<std::string> details;
+    if (!spec.against().empty()) {
+      details.push_back(absl::StrCat("beside ", spec.against()));
+    }
+    if (spec.templates_size() > 0) {
+      details.push_back(absl::StrCat("as \"", spec.templates(0), "\""));
+    }
+    if (spec.templates_size() > 1) {
+      details.push_back(
+          absl::StrCat(spec.templates_size() - 1, " more templates"));
+    }
+    if (spec.truncate()) details.push_back("long texts cut");
+    if (spec.group_by_size() > 0) {
+      details.push_back(
+          absl::StrCat("by ", absl::StrJoin(spec.group_by(), " and ")));
+    }
+    if (spec.seed() != 0) details.push_back(absl::StrCat("seed ", spec.seed()));
+    if (!dataset_digest.empty()) {
+      details.push_back(
+          absl::StrCat("digest ", dataset_digest.substr(0, kShownDigits)));
+    }
+    return absl::StrJoin(details, ", ");
+  }
+
+  friend bool operator==(const CurveSettings& a, const CurveSettings& b) {
+    return a.dataset_digest == b.dataset_digest &&
+           a.spec.SerializeAsString() == b.spec.SerializeAsString();
+  }
+};
+
+CurveSettings SettingsOf(const KnobEvaluation& point) {
+  CurveSettings settings = {
+      .spec = point.spec, .dataset_digest = point.evaluation.dataset_digest()};
+  settings.spec.set_model(point.evaluation.model());
+  settings.spec.set_dataset(point.evaluation.dataset());
+  settings.spec.set_against(point.evaluation.against());
+  settings.spec.clear_t();
+  return settings;
+}
 
 KnobCurve MakeCurve(std::string title, const ByKnob& evaluations) {
   KnobCurve curve = {.title = std::move(title), .figures = {}, .points = {}};
@@ -92,21 +146,33 @@ void WriteTable(const KnobCurve& curve, HtmlWriter& html) {
 }  // namespace
 
 std::vector<KnobCurve> KnobCurves(
-    const std::vector<v1::Evaluation>& evaluations) {
-  std::vector<std::pair<std::string, ByKnob>> curves;
-  for (const v1::Evaluation& evaluation : evaluations) {
-    if (!evaluation.has_t()) continue;
-    const std::string title =
-        absl::StrCat(evaluation.model(), " on ", evaluation.dataset());
-    auto curve =
-        std::find_if(curves.begin(), curves.end(),
-                     [&](const auto& known) { return known.first == title; });
-    if (curve == curves.end()) curve = curves.insert(curve, {title, {}});
-    curve->second.try_emplace(evaluation.t(), &evaluation);
+    const std::vector<KnobEvaluation>& evaluations) {
+  std::vector<std::pair<CurveSettings, ByKnob>> curves;
+  for (const KnobEvaluation& point : evaluations) {
+    if (!point.evaluation.has_t()) continue;
+    const CurveSettings settings = SettingsOf(point);
+    auto curve = std::find_if(
+        curves.begin(), curves.end(),
+        [&](const auto& known) { return known.first == settings; });
+    if (curve == curves.end()) {
+      curve = curves.emplace(curve, settings, ByKnob());
+    }
+    curve->second.try_emplace(point.evaluation.t(), &point.evaluation);
+  }
+  std::erase_if(curves,
+                [](const auto& curve) { return curve.second.size() < 2; });
+  std::map<std::string, int> curves_of_subject;
+  for (const auto& [settings, points] : curves) {
+    ++curves_of_subject[settings.Subject()];
   }
   std::vector<KnobCurve> result;
-  for (auto& [title, points] : curves) {
-    if (points.size() >= 2) result.push_back(MakeCurve(title, points));
+  for (const auto& [settings, points] : curves) {
+    std::string title = settings.Subject();
+    if (curves_of_subject[title] > 1) {
+      const std::string details = settings.Details();
+      if (!details.empty()) absl::StrAppend(&title, ", ", details);
+    }
+    result.push_back(MakeCurve(std::move(title), points));
   }
   return result;
 }

@@ -31,10 +31,18 @@ struct KnobCurve {
   std::vector<KnobPoint> points;
 };
 
-// A curve for each version and dataset that was evaluated at two or more t:
-// of the evaluations, newest first, those that say a t, the newest of each.
+// An evaluation and what was asked for.
+struct KnobEvaluation {
+  v1::Evaluation evaluation;
+  v1::EvaluateSpec spec;
+};
+
+// A curve for each version and dataset that was evaluated at two or more t with
+// everything else alike (templates, seed, ...): of the evaluations, newest
+// first, those that say a t, the newest of each. The titles name the settings
+// where a version has several curves on a dataset.
 std::vector<KnobCurve> KnobCurves(
-    const std::vector<v1::Evaluation>& evaluations);
+    const std::vector<KnobEvaluation>& evaluations);
 
 // Charts and a table of each curve; nothing without any.
 void WriteKnobCurves(const std::vector<KnobCurve>& curves, HtmlWriter& html);

@@ -1,7 +1,6 @@
 #include "client/report/report_data.h"
 
 #include <algorithm>
-#include <iterator>
 #include <map>
 #include <string>
 #include <utility>
@@ -96,18 +95,13 @@ class SettingsReader {
   }
 
   absl::StatusOr<EvaluationSettings> Read(const v1::Evaluation& evaluation) {
-    const auto [place, added] = jobs_.try_emplace(evaluation.job_id());
-    if (added) {
-      v1::GetJobRequest request;
-      request.set_id(evaluation.job_id());
-      ATTUNE_ASSIGN_OR_RETURN(place->second, IfFound(client_.GetJob(request)));
-    }
+    ATTUNE_ASSIGN_OR_RETURN(const std::optional<v1::Job> job,
+                            FindJob(evaluation));
     EvaluationSettings settings = {
         .dataset_digest = evaluation.dataset_digest(),
         .against = evaluation.against(),
         .templates = {},
         .truncate = false};
-    const std::optional<v1::Job>& job = place->second;
     if (job && job->has_train()) {
       settings.truncate = job->train().truncate();
     } else if (job) {
@@ -118,7 +112,25 @@ class SettingsReader {
     return settings;
   }
 
+  // Of the job that measured it; empty when the job is gone.
+  absl::StatusOr<v1::EvaluateSpec> ReadSpec(const v1::Evaluation& evaluation) {
+    ATTUNE_ASSIGN_OR_RETURN(const std::optional<v1::Job> job,
+                            FindJob(evaluation));
+    return job ? job->evaluate() : v1::EvaluateSpec();
+  }
+
  private:
+  absl::StatusOr<std::optional<v1::Job>> FindJob(
+      const v1::Evaluation& evaluation) {
+    const auto [place, added] = jobs_.try_emplace(evaluation.job_id());
+    if (added) {
+      v1::GetJobRequest request;
+      request.set_id(evaluation.job_id());
+      ATTUNE_ASSIGN_OR_RETURN(place->second, IfFound(client_.GetJob(request)));
+    }
+    return place->second;
+  }
+
   AttuneClient& client_;
   std::map<std::string, std::optional<v1::Job>> jobs_;
 };
@@ -161,14 +173,18 @@ std::map<std::string, const v1::Evaluation*> Leading(
 absl::Status GetEvaluations(AttuneClient& client, Report* report) {
   ATTUNE_ASSIGN_OR_RETURN(std::vector<v1::Evaluation> all,
                           ListEvaluations(client, report->job));
-  std::vector<v1::Evaluation> at_knobs;
-  std::copy_if(all.begin(), all.end(), std::back_inserter(at_knobs),
-               [](const auto& one) { return one.has_t(); });
+  SettingsReader settings(client, report->job);
+  std::vector<KnobEvaluation> at_knobs;
+  for (const v1::Evaluation& evaluation : all) {
+    if (!evaluation.has_t()) continue;
+    ATTUNE_ASSIGN_OR_RETURN(v1::EvaluateSpec spec,
+                            settings.ReadSpec(evaluation));
+    at_knobs.push_back({.evaluation = evaluation, .spec = std::move(spec)});
+  }
   report->knob_curves = KnobCurves(at_knobs);
   // Beside each other stand what was trained, not points of a knob's curve.
   std::erase_if(all,
                 [](const auto& one) { return one.has_t() && one.t() != 1; });
-  SettingsReader settings(client, report->job);
   std::map<std::string, EvaluationSettings> shown;
   for (const auto& [dataset, evaluation] : Leading(all, report->job)) {
     ATTUNE_ASSIGN_OR_RETURN(shown[dataset], settings.Read(*evaluation));

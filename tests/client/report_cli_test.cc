@@ -160,6 +160,32 @@ TEST_F(ReportCli, EvaluationsOfOtherSettingsAreNotMixed) {
                                  "job-7 robust:2 photos"));
 }
 
+TEST_F(ReportCli, AKnobsCurveIsOfEvaluationsAskedForAlike) {
+  {
+    absl::MutexLock lock(&fake_.mutex);
+    for (int i = 0; i < 4; ++i) {
+      const std::string job = absl::StrCat("job-", 2 + i);
+      v1::EvaluateSpec& spec = *fake_.other_jobs[job].mutable_evaluate();
+      spec.set_t(i);
+      if (i >= 2) spec.add_templates("a {}");
+      v1::Evaluation& evaluation = fake_.evaluations[job];
+      evaluation.set_job_id(job);
+      evaluation.set_model("robust:1");
+      evaluation.set_dataset("test");
+      evaluation.set_t(i);
+    }
+  }
+  const auto report = Collect(0);
+  ASSERT_THAT(report, test::IsOk());
+  ASSERT_EQ(report->knob_curves.size(), 2u);
+  EXPECT_EQ(report->knob_curves[0].title, "robust:1 on test");
+  ASSERT_EQ(report->knob_curves[0].points.size(), 2u);
+  EXPECT_EQ(report->knob_curves[0].points[1].t, 1);
+  EXPECT_EQ(report->knob_curves[1].title, "robust:1 on test, as \"a {}\"");
+  ASSERT_EQ(report->knob_curves[1].points.size(), 2u);
+  EXPECT_EQ(report->knob_curves[1].points[0].t, 2);
+}
+
 TEST_F(ReportCli, WritesAPage) {
   const std::string path = folder_.File("report.html");
   EXPECT_EQ(Run({"report", "job-1", "-o", path}), kExitDone) << err_.str();
