@@ -1,5 +1,6 @@
 """A TCP proxy breaks the network between the server and a worker or client."""
 
+import re
 import time
 import uuid
 
@@ -15,6 +16,14 @@ from proxy import Proxy
 from test_process_faults import run_whole
 
 SPEC = {"steps": 200, "every": 10}
+
+# The events of attempts that did not do the job, and those of them to which the
+# network alone put an end.
+ATTEMPT_ENDED = re.compile(r"Attempt \d+ failed: |"
+                           r"Handed back and queued again: ")
+LEASE_LOST = re.compile(r": (nothing was heard of worker |"
+                        r"its worker asked for another task$|"
+                        r"the task did not reach its worker$)")
 
 
 @pytest.fixture
@@ -59,8 +68,15 @@ def test_a_long_cut_costs_an_attempt_and_no_bit(proxied, mode):
   proxied.proxy.mode = "pass"
   proxied.proxy.break_connections()
   proxied.wait_for(job, "SUCCEEDED")
+  messages = [message for _, message in proxied.events(job)]
+  begun = [m for m in messages if " begins on worker " in m]
+  ended = [m for m in messages if ATTEMPT_ENDED.match(m)]
+  assert len(begun) == proxied.show(job).attempt, messages
+  assert len(ended) == len(begun) - 1, messages
+  assert ended[0].startswith("Attempt 1 failed: nothing was heard of worker ")
   # A task that went into the broken connection takes one more.
-  assert proxied.show(job).attempt in (2, 3)
+  assert len(begun) <= 3, messages
+  assert all(LEASE_LOST.search(m) for m in ended), messages
   assert proxied.outcome(job) == proxied.whole
 
 
