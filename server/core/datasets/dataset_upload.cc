@@ -158,23 +158,24 @@ absl::StatusOr<int64_t> DatasetUpload::Commit(const RequestKey& key) {
   std::string result;
   ATTUNE_RETURN_IF_ERROR(
       state_.Write([&](StateTransaction& transaction) -> absl::Status {
+        bool repeated = true;
+        const auto add = [&]() -> absl::StatusOr<std::string> {
+          repeated = false;
+          ATTUNE_ASSIGN_OR_RETURN(const storage::Dataset dataset,
+                                  transaction.datasets().Get(dataset_));
+          if (committed_ || dataset.state != storage::DatasetState::kOpen) {
+            return DatasetSealed(dataset_);
+          }
+          ATTUNE_RETURN_IF_ERROR(staging_->Remove(transaction));
+          ATTUNE_RETURN_IF_ERROR(
+              transaction.datasets().AddExamples(dataset_, rows_));
+          return staging_->Record(absl::StrCat(count_));
+        };
         ATTUNE_ASSIGN_OR_RETURN(
-            result,
-            ApplyOnce(
-                transaction, key, clock_.WallNow(),
-                [&]() -> absl::StatusOr<std::string> {
-                  ATTUNE_ASSIGN_OR_RETURN(const storage::Dataset dataset,
-                                          transaction.datasets().Get(dataset_));
-                  if (committed_ ||
-                      dataset.state != storage::DatasetState::kOpen) {
-                    return DatasetSealed(dataset_);
-                  }
-                  ATTUNE_RETURN_IF_ERROR(staging_->Remove(transaction));
-                  ATTUNE_RETURN_IF_ERROR(
-                      transaction.datasets().AddExamples(dataset_, rows_));
-                  return staging_->Record(absl::StrCat(count_));
-                }));
-        return absl::OkStatus();
+            result, ApplyOnce(transaction, key, clock_.WallNow(), add));
+        // Another stream committed it after this one had looked.
+        return repeated && !committed_ ? staging_->RemoveRepeated(transaction)
+                                       : absl::OkStatus();
       }));
   int64_t added = 0;
   if (!absl::SimpleAtoi(ResultOfRecord(result), &added)) {

@@ -1,6 +1,7 @@
 #include "server/core/datasets/dataset_manager.h"
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -10,6 +11,8 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "server/core/datasets/dataset_digest.h"
+#include "server/core/datasets/dataset_upload.h"
+#include "server/core/upload_staging.h"
 #include "tests/server/core/jobs_fixture.h"
 #include "tests/test_util/status_matchers.h"
 
@@ -271,6 +274,29 @@ TEST_F(DatasetManagerTest, ARepeatedUploadAddsNothing) {
   EXPECT_EQ(datasets_->Get("d")->dataset.counts.total(), 2);
   EXPECT_THAT(Upload("d", {Clean("x")}, {key.id, "other"}),
               HasError(absl::StatusCode::kAlreadyExists, "REQUEST_ID_REUSED"));
+}
+
+TEST_F(DatasetManagerTest, AnUploadCommittedMeanwhileLeavesNothingStaged) {
+  ASSERT_THAT(datasets_->Create("d", {}, {}), IsOk());
+  const RequestKey key = {NewUuid(), "content"};
+  const storage::Dataset seen = datasets_->Get("d")->dataset;
+  ASSERT_EQ(*Upload("d", {Clean("a")}, key), 1);
+  // As BeginUpload does it when the commit comes after its look.
+  auto staging = UploadStaging::Begin(*state_, clock_, key.id, "dataset/d", 0);
+  ASSERT_THAT(staging, IsOk());
+  DatasetUpload upload(*state_, *blobs_, clock_, seen, *std::move(staging));
+  ASSERT_THAT(upload.Add(Clean("a")), IsOk());
+  ASSERT_THAT(upload.StoreBatch(10, "state"), IsOk());
+  const auto added = upload.Commit(key);
+  ASSERT_THAT(added, IsOk());
+  EXPECT_EQ(*added, 1);
+  EXPECT_EQ(datasets_->Get("d")->dataset.counts.total(), 1);
+  EXPECT_THAT(state_->Read([&](storage::StateTransaction& transaction) {
+    const auto found = transaction.uploads().Find(key.id);
+    EXPECT_FALSE(found.ok() && found->has_value());
+    return found.status();
+  }),
+              IsOk());
 }
 
 TEST_F(DatasetManagerTest, ASealedDatasetTakesNoMore) {
