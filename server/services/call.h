@@ -44,7 +44,8 @@ class Drain {
   mutable int64_t calls_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
-// What services share. The objects outlive every call.
+// What services share. The objects outlive every call, and the executor is shut
+// down after the last one: what it is given is not dropped on a thread of gRPC.
 struct CallEnvironment {
   core::Executor* executor = nullptr;
   core::Metrics* metrics = nullptr;
