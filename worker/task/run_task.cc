@@ -86,7 +86,7 @@ FailTaskRequest::Kind FailureKind(const absl::Status& status, bool order_given,
       return order_given ? FailTaskRequest::KIND_HAND_BACK
                          : FailTaskRequest::KIND_RETRYABLE;
     case absl::StatusCode::kFailedPrecondition:
-      // Another worker may be of the build that wrote the checkpoint.
+      // Another worker may be of the newer build that wrote the checkpoint.
       return ErrorReason(status) == "CHECKPOINT_MISMATCH"
                  ? FailTaskRequest::KIND_RETRYABLE
                  : FailTaskRequest::KIND_PERMANENT;

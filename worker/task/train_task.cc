@@ -141,15 +141,12 @@ class Run {
     ATTUNE_ASSIGN_OR_RETURN(
         state.tensors,
         content::FetchTensors(context_.connection, checkpoint.manifest()));
-    if (task_.spec().has_guard()) {
-      ATTUNE_ASSIGN_OR_RETURN(
-          GuardRun guard,
-          GuardRun::Resume(task_.spec(), base_, *evaluator_, state));
-      ATTUNE_RETURN_IF_ERROR(trainer.Restore(state));
-      guard_ = std::move(guard);
-      return absl::OkStatus();
-    }
-    return trainer.Restore(state);
+    // First: it knows the form that the whole state is written in.
+    ATTUNE_RETURN_IF_ERROR(trainer.Restore(state));
+    if (!task_.spec().has_guard()) return absl::OkStatus();
+    ATTUNE_ASSIGN_OR_RETURN(
+        guard_, GuardRun::Resume(task_.spec(), base_, *evaluator_, state));
+    return absl::OkStatus();
   }
 
   // From the newest checkpoint that can be used, or from the start: the job's
@@ -358,7 +355,8 @@ absl::StatusOr<v1::TrainResult> RunTrainTask(const TaskContext& context,
 
 bool IsFaultOfCheckpoint(const absl::Status& restored) {
   return absl::IsDataLoss(restored) || absl::IsInvalidArgument(restored) ||
-         absl::IsNotFound(restored);
+         absl::IsNotFound(restored) ||
+         ErrorReason(restored) == "CHECKPOINT_OUTDATED";
 }
 
 }  // namespace attune::task

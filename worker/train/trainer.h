@@ -94,9 +94,10 @@ class Trainer {
   absl::StatusOr<TrainerState> SaveState() const;
 
   // Goes on from a state of the same run.
-  // FAILED_PRECONDITION (CHECKPOINT_MISMATCH) when it belongs to another;
-  // DATA_LOSS (INVALID_CHECKPOINT) when a tensor is missing or mis-shaped or
-  // the JSON cannot be read.
+  // FAILED_PRECONDITION: CHECKPOINT_MISMATCH when it belongs to another or a
+  // newer build wrote it, CHECKPOINT_OUTDATED when an older build did, in a
+  // form that is not read any more. DATA_LOSS (INVALID_CHECKPOINT) when a
+  // tensor is missing or mis-shaped or the JSON cannot be read.
   absl::Status Restore(const TrainerState& state);
 
   // Embeddings of images by the base that the run computed so far; nothing of

@@ -16,7 +16,8 @@ namespace {
 
 using Json = nlohmann::json;
 
-// Raised when a state of an older build would mean something else.
+// Raised when a state of an older build would mean something else. Such a state
+// is of no use any more: newer builds do not read it.
 constexpr int kFormat = 2;
 
 Json ObjectiveIdentity(const TrainConfig& config) {
@@ -110,19 +111,27 @@ absl::Status Trainer::Restore(const TrainerState& state) {
 absl::Status Trainer::RestoreOrThrow(const TrainerState& state) {
   const Json json =
       Json::parse(state.json, nullptr, /*allow_exceptions=*/false);
-  if (!json.is_object() || !json.contains("format") || !json.contains("run") ||
-      !json["run"].is_object() || !json.contains("step") ||
-      !json["step"].is_number_integer()) {
+  if (!json.is_object() || !json.contains("format") ||
+      !json["format"].is_number_integer()) {
+    return InvalidCheckpoint("has no readable state");
+  }
+  const auto format = json["format"].get<int64_t>();
+  if (format < kFormat) {
+    return Error(absl::StatusCode::kFailedPrecondition, "CHECKPOINT_OUTDATED",
+                 "the checkpoint was written by an older version of the "
+                 "program, in a form that this one does not read");
+  }
+  if (format > kFormat) {
+    return Error(absl::StatusCode::kFailedPrecondition, "CHECKPOINT_MISMATCH",
+                 "the checkpoint was written by a newer version of the "
+                 "program: give the job to a worker of that version, or create "
+                 "it anew");
+  }
+  if (!json.contains("run") || !json["run"].is_object() ||
+      !json.contains("step") || !json["step"].is_number_integer()) {
     return InvalidCheckpoint("has no readable state");
   }
   const Json own = Json::parse(Identity());
-  if (json["format"] != kFormat) {
-    return Error(
-        absl::StatusCode::kFailedPrecondition, "CHECKPOINT_MISMATCH",
-        "the checkpoint was written by another version of the "
-        "program: give the job to a worker of that version, or create it "
-        "anew");
-  }
   for (const auto& [key, value] : own.items()) {
     if (json["run"].value(key, Json()) == value) continue;
     return Error(

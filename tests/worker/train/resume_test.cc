@@ -112,15 +112,23 @@ TEST(Restore, StateOfAnotherRunIsRefused) {
   EXPECT_EQ(ErrorReason(status), "CHECKPOINT_MISMATCH");
 }
 
-TEST(Restore, StateOfAnotherFormatIsRefused) {
+// Restores a state whose format is changed by `difference`.
+absl::Status RestoreOtherFormat(int difference) {
   RandomRun run(DpoConfig());
   TrainerState state = *run.trainer->SaveState();
   nlohmann::json json = nlohmann::json::parse(state.json);
-  json["format"] = 999;
+  json["format"] = json["format"].get<int>() + difference;
   state.json = json.dump();
-  const auto status = run.trainer->Restore(state);
-  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
-  EXPECT_EQ(ErrorReason(status), "CHECKPOINT_MISMATCH");
+  return run.trainer->Restore(state);
+}
+
+TEST(Restore, StateOfAnotherFormatIsRefused) {
+  const absl::Status newer = RestoreOtherFormat(1);
+  EXPECT_EQ(newer.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(ErrorReason(newer), "CHECKPOINT_MISMATCH");
+  const absl::Status older = RestoreOtherFormat(-1);
+  EXPECT_EQ(older.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(ErrorReason(older), "CHECKPOINT_OUTDATED");
 }
 
 class DamagedState : public testing::TestWithParam<void (*)(TrainerState&)> {};
@@ -139,6 +147,11 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(
         +[](TrainerState& state) { state.json = "{"; },
         +[](TrainerState& state) { state.json = "[]"; },
+        +[](TrainerState& state) {
+          nlohmann::json json = nlohmann::json::parse(state.json);
+          json["format"] = "new";
+          state.json = json.dump();
+        },
         +[](TrainerState& state) {
           nlohmann::json json = nlohmann::json::parse(state.json);
           json["step"] = 21;
