@@ -110,39 +110,53 @@ absl::Status Evaluator::AddExample(const v1::Example& example) {
   return absl::OkStatus();
 }
 
+absl::Status Evaluator::CheckOrders() const {
+  // Within a training an order does not stop the connection.
+  return context_->connection.stop().stopped() || context_->orders.given()
+             ? absl::CancelledError("the task was asked to stop")
+             : absl::OkStatus();
+}
+
+void Evaluator::ReportProgress(int64_t done, int64_t total) const {
+  if (options_.beside_training) {
+    context_->progress.Worked();
+  } else {
+    context_->progress.Set({.step = done, .total_steps = total});
+  }
+}
+
+absl::Status Evaluator::LoadPictures(int image_size) {
+  std::unique_ptr<PixelStore>& store = pixels_[image_size];
+  if (store != nullptr || images_.empty()) return absl::OkStatus();
+  ATTUNE_ASSIGN_OR_RETURN(
+      PixelStore loaded,
+      PixelStore::Load(context_->connection, examples_, images_,
+                       context_->PixelOptions(image_size),
+                       [this](int64_t done, int64_t total) {
+                         ReportProgress(done, total);
+                       }));
+  store = std::make_unique<PixelStore>(std::move(loaded));
+  return absl::OkStatus();
+}
+
 absl::StatusOr<at::Tensor> Evaluator::ImageEmbeddings(
     const ClipConfig& config, const model::Tensors& tensors, double t) {
-  std::unique_ptr<PixelStore>& store = pixels_[config.image_size];
-  const auto report = [this](int64_t done, int64_t total) {
-    if (options_.beside_training) {
-      context_->progress.Worked();
-    } else {
-      context_->progress.Set({.step = done, .total_steps = total});
-    }
-  };
-  if (store == nullptr) {
-    ATTUNE_ASSIGN_OR_RETURN(
-        PixelStore loaded,
-        PixelStore::Load(context_->connection, examples_, images_,
-                         context_->PixelOptions(config.image_size), report));
-    store = std::make_unique<PixelStore>(std::move(loaded));
-  }
+  ATTUNE_RETURN_IF_ERROR(LoadPictures(config.image_size));
+  PixelStore& store = *pixels_.at(config.image_size);
   const absl::Span<const int64_t> images(images_);
   std::vector<at::Tensor> parts;
   for (size_t at = 0; at < images.size(); at += kImagesAtATime) {
-    // Within a training, where an order does not stop the connection.
-    if (context_->connection.stop().stopped() || context_->orders.given()) {
-      return absl::CancelledError("the task was asked to stop");
-    }
+    ATTUNE_RETURN_IF_ERROR(CheckOrders());
     ATTUNE_ASSIGN_OR_RETURN(const at::Tensor pixels,
-                            store->Pixels(images.subspan(at, kImagesAtATime)));
+                            store.Pixels(images.subspan(at, kImagesAtATime)));
     parts.push_back(
         model::Normalised(
             model::EncodeImages(config, tensors,
                                 model::Upload(pixels, context_->device)))
             .to(at::kCPU));
-    report(static_cast<int64_t>(std::min(at + kImagesAtATime, images.size())),
-           static_cast<int64_t>(images.size()));
+    ReportProgress(
+        static_cast<int64_t>(std::min(at + kImagesAtATime, images.size())),
+        static_cast<int64_t>(images.size()));
   }
   // Of a linear head f(x)ᵀ V S²ᵗ Vᵀ g(y) needs but one side changed.
   return model::ApplyHead(tensors, at::cat(parts), 2 * t);
@@ -155,6 +169,7 @@ absl::StatusOr<at::Tensor> Evaluator::TextEmbeddings(
                           TokenRows(texts, config, options_.truncate));
   std::vector<at::Tensor> parts;
   for (size_t at = 0; at < rows.size(); at += kTextsAtATime) {
+    ATTUNE_RETURN_IF_ERROR(CheckOrders());
     const size_t end = std::min(at + kTextsAtATime, rows.size());
     ATTUNE_ASSIGN_OR_RETURN(
         const model::TextBatch batch,

@@ -41,6 +41,10 @@ class Evaluator {
                                           const v1::Dataset& dataset,
                                           Options options);
 
+  // Loads the pictures for models of this input size; Answer does so where it
+  // was not called. Errors of PixelStore::Load.
+  absl::Status LoadPictures(int image_size);
+
   // INVALID_ARGUMENT (reason TEXT_NOT_A_CANDIDATE) naming the example; errors
   // of PixelStore::Load and TokenRows; RESOURCE_EXHAUSTED (OUT_OF_MEMORY);
   // CANCELLED when the task shall stop. `t` is the knob of a linear head;
@@ -71,6 +75,10 @@ class Evaluator {
         examples_(std::move(examples)),
         options_(std::move(options)) {}
 
+  // CANCELLED when the task shall stop.
+  absl::Status CheckOrders() const;
+  // Of the pictures.
+  void ReportProgress(int64_t done, int64_t total) const;
   absl::Status AddExample(const v1::Example& example);
   absl::StatusOr<int64_t> Candidate(const v1::Example& example,
                                     const std::string& text) const;

@@ -99,8 +99,11 @@ absl::StatusOr<PixelStore> PixelStore::Load(
   // Guarded by mutex, as is `failure`.
   std::vector<int64_t> missing;
   std::atomic<int64_t> done = 0;
+  const transport::StopSignal& stop = connection.stop();
   for (int64_t image : distinct) {
     pool.Add([&, image] {
+      // What is cached needs no call that a stop would end.
+      if (stop.stopped()) return;
       if (cache.Get(all[image], options.size, row_of(image))) {
         progress(++done, count);
       } else {
@@ -110,6 +113,7 @@ absl::StatusOr<PixelStore> PixelStore::Load(
     });
   }
   pool.Wait();
+  if (stop.stopped()) return absl::CancelledError("the task was asked to stop");
   std::sort(missing.begin(), missing.end());
   std::vector<std::string> digests;
   for (int64_t image : missing) digests.push_back(all[image]);

@@ -47,7 +47,8 @@ class PixelStore : public train::PixelSource {
   // Fetches those of `images` (numbers in examples.images) that the cache
   // lacks and decodes them.
   // INVALID_ARGUMENT (reason INVALID_IMAGE) naming the example of one that
-  // cannot be decoded; RESOURCE_EXHAUSTED (OUT_OF_MEMORY); errors of GetBlobs.
+  // cannot be decoded; RESOURCE_EXHAUSTED (OUT_OF_MEMORY); CANCELLED when the
+  // connection is stopped; errors of GetBlobs.
   static absl::StatusOr<PixelStore> Load(
       transport::ServerConnection& connection, const ExampleSet& examples,
       const std::vector<int64_t>& images, const Options& options,

@@ -79,9 +79,13 @@ class Run {
     }
     ATTUNE_ASSIGN_OR_RETURN(const std::unique_ptr<train::Trainer> trainer,
                             StartOrResume());
-    if (task_.spec().has_guard() && !guard_.has_value()) {
-      ATTUNE_ASSIGN_OR_RETURN(
-          guard_, GuardRun::Start(task_.spec(), base_, *evaluator_));
+    if (task_.spec().has_guard()) {
+      // While an order still ends the calls that fetch them.
+      ATTUNE_RETURN_IF_ERROR(evaluator_->LoadPictures(base_.config.image_size));
+      if (!guard_.has_value()) {
+        ATTUNE_ASSIGN_OR_RETURN(
+            guard_, GuardRun::Start(task_.spec(), base_, *evaluator_));
+      }
     }
     ATTUNE_RETURN_IF_ERROR(Train(*trainer));
     context_.orders.SetInterruptible(true);

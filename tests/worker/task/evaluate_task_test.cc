@@ -3,11 +3,13 @@
 #include <ATen/ATen.h>
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <tuple>
 #include <vector>
 
+#include "absl/synchronization/notification.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/worker/content/small_clip.h"
@@ -18,6 +20,8 @@ namespace attune::task {
 namespace {
 
 using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
 
 TEST_F(RunTaskTest, EvaluationComparesTwoVersions) {
   v1::Task task;
@@ -159,6 +163,38 @@ TEST_F(RunTaskTest, LabelThatIsNoCandidateIsPermanent) {
       server_, "m:1", config_, model::RandomTensors(config_, 1));
   EXPECT_EQ(Run(task), supervise::kChildReported);
   EXPECT_EQ(server_.seen().failures.at(0).reason(), "TEXT_NOT_A_CANDIDATE");
+}
+
+TEST_F(RunTaskTest, AnOrderDoesNotWaitForTheTextsOfAnEvaluation) {
+  v1::Task task;
+  v1::EvaluateTask* evaluate = task.mutable_evaluate();
+  *evaluate->mutable_dataset() = MakeDataset("set");
+  *evaluate->mutable_model() = test::StoreVersion(
+      server_, "m:1", config_, model::RandomTensors(config_, 1));
+  // All five pictures are there, then all are encoded: the texts are next.
+  auto encoded = std::make_shared<absl::Notification>();
+  auto given = std::make_shared<absl::Notification>();
+  options_.report_progress = [=, times = std::make_shared<int>(0)](
+                                 const supervise::Progress& progress) {
+    if (progress.step != 5 || ++*times != 2) return;
+    encoded->Notify();
+    given->WaitForNotification();
+  };
+  options_.read_order = [=, asked = std::make_shared<bool>(
+                                false)]() -> absl::StatusOr<supervise::Order> {
+    if (*asked) {
+      given->Notify();
+      return absl::CancelledError("no more");
+    }
+    *asked = true;
+    encoded->WaitForNotification();
+    return supervise::Order::kHandBack;
+  };
+  ASSERT_EQ(Run(task), supervise::kChildReported);
+  const auto seen = server_.seen();
+  EXPECT_THAT(seen.completions, IsEmpty());
+  ASSERT_THAT(seen.failures, SizeIs(1));
+  EXPECT_EQ(seen.failures[0].kind(), v1::FailTaskRequest::KIND_HAND_BACK);
 }
 
 }  // namespace

@@ -152,6 +152,25 @@ TEST_F(RunTaskTest, AnOrderDoesNotWaitForTheGuard) {
   EXPECT_EQ(NotesOf(server_.seen()).size(), 2 * NotesOf(whole).size());
 }
 
+// From its first step on, a run that is asked to stop has something to save and
+// does not break off its calls.
+TEST_F(RunTaskTest, AResumedGuardHasItsPicturesBeforeTheFirstStep) {
+  v1::Task task = TrainTask(4);
+  AddGuard(task, MakeDataset("eval"));
+  ASSERT_EQ(Run(task), supervise::kChildDone);
+  *task.mutable_train()->mutable_checkpoint() =
+      server_.seen().checkpoints.at(0).checkpoint();
+  auto fetches = std::make_shared<int>(0);
+  options_.report_progress = [=, this](const supervise::Progress& progress) {
+    if (progress.total_steps == 0 || *fetches > 0) return;
+    *fetches = server_.seen().calls.at("GetBlobs");
+  };
+  attempt_ = 2;
+  ASSERT_EQ(Run(task), supervise::kChildDone);
+  EXPECT_GT(*fetches, 0);
+  EXPECT_EQ(server_.seen().calls.at("GetBlobs"), *fetches);
+}
+
 TEST_F(RunTaskTest, ACheckpointIsStoredBeforeTheGuardEvaluatesItsStep) {
   v1::Task task = TrainTask(4);
   AddGuard(task, MakeDataset("eval"));
