@@ -7,8 +7,8 @@
 #
 #   --keep   leaves the server and the worker running and prints the addresses
 #
-# Runs again in seconds where everything is installed and built. Uses a GPU
-# where the machine has one. ATTUNE_CACHE_DIR (default ~/.cache/attune) keeps
+# What is installed and built is not done again. Uses a GPU where the machine
+# has one. ATTUNE_CACHE_DIR (default ~/.cache/attune) keeps
 # the downloads.
 set -euo pipefail
 

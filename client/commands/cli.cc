@@ -19,7 +19,8 @@ constexpr char kFooter[] = R"(Examples:
   attune model import base tiny.safetensors
   attune dataset create rta --candidates prompts.txt
   attune dataset upload rta examples.jsonl --seal
-  attune job submit --dataset rta --model base --output-model robust --watch
+  attune job submit --dataset rta --model base --kl-weight 0 \
+      --output-model robust --watch
   attune evaluate --dataset rta --model robust --against base
   attune classify photo.jpg --model robust --labels dog,cat
 

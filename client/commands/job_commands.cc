@@ -304,11 +304,12 @@ void AddJobCommand(CLI::App& app, CommandContext& context) {
   AddJobOptions(*submit, state->options);
   submit->add_flag("--watch", state->watch, "Show the progress until it ends");
   submit->footer(R"(Examples:
-  attune job submit --dataset rta --model base --output-model robust --watch
+  attune job submit --dataset typo --model base --output-model robust --watch
   attune job submit --dataset rta --model base --objective dpo --beta 1 \
       --kl-weight 0 --epochs 30 --batch-size 16 --learning-rate 1e-3 \
       --output-model robust --watch
-Options without a value take the published one of the objective, in brackets.)");
+Options without a value take the published one of the objective, in brackets. A
+KL weight above 0 needs clean pictures in the dataset.)");
   submit->callback([state, &context] {
     context.SetActionWithCode([state, &context] {
       return Submit(context, state->options, state->watch);

@@ -243,14 +243,17 @@ void AddJobOptions(CLI::App& command, JobOptions& options) {
       ->check(CLI::IsMember({"auto", "fp32", "bf16"}));
   command.add_flag("--freeze-logit-scale", options.freeze_logit_scale,
                    "Do not train the logit scale");
-  // The count is negative for --no-average; without either, nothing runs.
-  command.add_flag_function(
-      "--average,!--no-average",
-      [&options](int64_t count) { options.average = count > 0; },
+  CLI::Option* average = command.add_flag_callback(
+      "--average", [&options] { options.average = true; },
       absl::StrCat("Also make the average over the run ",
                    EachDefault([](const auto& objective) {
                      return objective.average ? "yes" : "no";
                    })));
+  command
+      .add_flag_callback(
+          "--no-average", [&options] { options.average = false; },
+          "Make the last iterate alone")
+      ->excludes(average);
   command.add_option("--checkpoint-every", options.checkpoint_every,
                      "Steps between checkpoints [an epoch]");
   command.add_option("--eval-dataset", options.eval_dataset,

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cstdint>
 
-#include "absl/algorithm/container.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "client/commands/context.h"
@@ -45,7 +44,6 @@ void SweepOptions::AddTo(CLI::App& command) {
   for (const CLI::Option* option : submit.get_options()) {
     if (option == submit.get_help_ptr()) continue;
     const bool is_flag = option->get_items_expected_max() == 0;
-    // A flag and its opposite are two names of one option.
     for (const std::string& name : option->get_lnames()) {
       given_.push_back(std::make_unique<Given>());
       Given& given = *given_.back();
@@ -54,12 +52,7 @@ void SweepOptions::AddTo(CLI::App& command) {
       given.repeats = option->get_items_expected_max() > 1;
       const std::string flag = absl::StrCat("--", name);
       if (is_flag) {
-        // The description is of the name that is no opposite.
-        const bool opposite = absl::c_linear_search(option->get_fnames(), name);
-        command.add_flag(flag, given.flag_count,
-                         opposite ? absl::StrCat("The opposite of --",
-                                                 option->get_lnames().front())
-                                  : option->get_description());
+        command.add_flag(flag, given.flag_count, option->get_description());
         continue;
       }
       CLI::Option* added =

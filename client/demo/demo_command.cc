@@ -370,8 +370,9 @@ void AddDemoCommand(CLI::App& app, CommandContext& context) {
       ->delimiter(',')
       ->check(CLI::IsMember(DemoObjectives()))
       ->default_str(absl::StrJoin(DemoObjectives(), ","));
-  command->add_flag("!--no-knob", options.knob,
-                    "Leave out the second part, a knob for a colour");
+  command->add_flag_callback(
+      "--no-knob", [&options] { options.knob = false; },
+      "Leave out the second part, a knob for a colour");
   command->add_option("--report", arguments->report,
                       "HTML page to write of DPO's job [PREFIX-report.html]");
   command

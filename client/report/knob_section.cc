@@ -101,9 +101,11 @@ void WriteCharts(const KnobCurve& curve, HtmlWriter& html) {
       series.points.emplace_back(
           point.t, *point.values[i] * (figure.is_share ? 100 : 1));
     }
-    Chart chart;
-    chart.title = absl::StrCat(figure.name, figure.is_share ? ", %" : "");
-    chart.axis = "t";
+    Chart chart = {
+        .title = absl::StrCat(figure.name, figure.is_share ? ", %" : ""),
+        .note = "",
+        .series = {},
+        .axis = "t"};
     chart.series.push_back(std::move(series));
     WriteChart(chart, html);
   }

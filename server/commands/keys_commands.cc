@@ -139,7 +139,8 @@ void AddKeysCommands(CLI::App& app, std::function<absl::Status()>* command) {
       ->add_option("--role", arguments->role,
                    "user: datasets, jobs, models and inference; worker: the "
                    "server's tasks; operator: what a user may, and deleting")
-      ->transform(CLI::CheckedTransformer(kRoles))
+      ->transform(
+          CLI::CheckedTransformer(kRoles).description("user|worker|operator"))
       ->required();
   add("list", "Show all keys, no secrets",
       [](const Arguments& arguments) { return List(arguments.data_dir); });

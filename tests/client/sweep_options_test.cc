@@ -65,11 +65,11 @@ TEST_F(SweepOptionsTest, FlagsAndTextsAreThoseOfSubmit) {
   EXPECT_EQ((*points)[1].spec.seed(), 2);
 }
 
-TEST_F(SweepOptionsTest, AnOppositeDoesNotHaveTheHelpOfItsFlag) {
+TEST_F(SweepOptionsTest, OptionsHaveTheHelpOfASingleJob) {
   EXPECT_THAT(command_.get_option("--average")->get_description(),
               HasSubstr("Also make the average"));
   EXPECT_EQ(command_.get_option("--no-average")->get_description(),
-            "The opposite of --average");
+            "Make the last iterate alone");
 }
 
 TEST_F(SweepOptionsTest, EveryJobHasAllTheBounds) {
