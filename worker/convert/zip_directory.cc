@@ -2,7 +2,9 @@
 
 #include <cstdint>
 #include <fstream>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/escaping.h"
@@ -31,7 +33,10 @@ absl::Status NotWhole() {
                "it is no whole PyTorch archive: its end is not that of one");
 }
 
-uint64_t Number(absl::string_view bytes, size_t at, size_t size) {
+using Bytes = std::vector<char>;
+
+// Little-endian.
+uint64_t Number(const Bytes& bytes, size_t at, size_t size) {
   uint64_t number = 0;
   for (size_t i = size; i-- > 0;) {
     number = number << 8 | static_cast<uint8_t>(bytes[at + i]);
@@ -61,19 +66,19 @@ class Directory {
   }
 
  private:
-  absl::StatusOr<std::string> Read(uint64_t at, size_t size) {
+  absl::StatusOr<Bytes> Read(uint64_t at, size_t size) {
     if (at > size_ || size > size_ - at) return NotWhole();
-    std::string bytes(size, '\0');
+    Bytes bytes(size);
     file_.seekg(static_cast<std::streamoff>(at));
     file_.read(bytes.data(), static_cast<std::streamsize>(size));
-    return file_ ? absl::StatusOr<std::string>(std::move(bytes)) : NotWhole();
+    return file_ ? absl::StatusOr<Bytes>(std::move(bytes)) : NotWhole();
   }
 
   // The directory is just before the record that names it.
   absl::Status FindEntries() {
     if (size_ < kEndSize) return NotWhole();
     const uint64_t end_at = size_ - kEndSize;
-    ATTUNE_ASSIGN_OR_RETURN(const std::string end, Read(end_at, kEndSize));
+    ATTUNE_ASSIGN_OR_RETURN(const Bytes end, Read(end_at, kEndSize));
     // A comment would follow it.
     if (Number(end, 0, 4) != kEndSignature || Number(end, 20, 2) != 0) {
       return NotWhole();
@@ -84,12 +89,11 @@ class Directory {
     begin_ = Number(end, 16, 4);
     if (end_at >= kEnd64LocatorSize + kEnd64Size) {
       ATTUNE_ASSIGN_OR_RETURN(
-          const std::string locator,
+          const Bytes locator,
           Read(end_at - kEnd64LocatorSize, kEnd64LocatorSize));
       if (Number(locator, 0, 4) == kEnd64LocatorSignature) {
         end_ = end_at - kEnd64LocatorSize - kEnd64Size;
-        ATTUNE_ASSIGN_OR_RETURN(const std::string end64,
-                                Read(end_, kEnd64Size));
+        ATTUNE_ASSIGN_OR_RETURN(const Bytes end64, Read(end_, kEnd64Size));
         if (Number(locator, 8, 8) != end_ ||
             Number(end64, 0, 4) != kEnd64Signature) {
           return NotWhole();
@@ -106,7 +110,7 @@ class Directory {
   // The entry at begin_, which moves on to the next.
   absl::Status CheckEntry() {
     if (end_ - begin_ < kEntrySize) return NotWhole();
-    ATTUNE_ASSIGN_OR_RETURN(const std::string entry, Read(begin_, kEntrySize));
+    ATTUNE_ASSIGN_OR_RETURN(const Bytes entry, Read(begin_, kEntrySize));
     if (Number(entry, 0, 4) != kEntrySignature) return NotWhole();
     const uint64_t name_size = Number(entry, 28, 2);
     const uint64_t size =
@@ -114,9 +118,9 @@ class Directory {
     if (end_ - begin_ < size) return NotWhole();
     const uint64_t method = Number(entry, 10, 2);
     if (method != 0) {
-      ATTUNE_ASSIGN_OR_RETURN(const std::string name,
+      ATTUNE_ASSIGN_OR_RETURN(const Bytes name,
                               Read(begin_ + kEntrySize, name_size));
-      const absl::string_view record = RecordName(name);
+      const absl::string_view record = RecordName({name.data(), name.size()});
       if (!absl::StartsWith(record, "code/")) {
         return Error(
             absl::StatusCode::kInvalidArgument, "INVALID_ARCHIVE",
